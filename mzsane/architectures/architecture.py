@@ -118,15 +118,12 @@ class Architecture:
             trusted: the caller vouches for the target; nothing in `text` can.
 
         Raises:
-            ValueError: the text is not JSON or lacks a field.
+            ValueError: the text is not JSON, or its fields are not ours.
         """
         try:
             document = json.loads(text)
-            fields = {
-                key: document[key] for key in ("target", "arguments", "input_shape", "classes")
-            }
-            return cls(**fields, name=document.get("name", ""), trusted=trusted)
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            return cls(**document, trusted=trusted)
+        except (TypeError, json.JSONDecodeError) as error:
             raise ValueError(f"not a stored architecture: {error!r} in {text[:80]!r}") from error
 
     def _constructor(self) -> Callable[..., nn.Module]:

@@ -62,7 +62,7 @@ class Symmetry:
     @property
     def tensors(self) -> tuple[str, ...]:
         """Names of the tensors that any group touches, each once."""
-        return tuple(dict.fromkeys(place.tensor for _, place in self._acting()))
+        return tuple(dict.fromkeys(place.tensor for group in self.groups for place in group.places))
 
     def identity(self) -> Permutation:
         """The permutation that moves nothing."""
@@ -82,12 +82,10 @@ class Symmetry:
 
     def axis_maps(self, permutation: Permutation) -> dict[tuple[str, int], Int64[np.ndarray, "_"]]:
         """For each (tensor, axis) that moves: the index that its entry `i` is taken from."""
-        sources = {
-            group.name: source for group, source in zip(self.groups, permutation, strict=True)
-        }
         return {
-            (place.tensor, place.axis): _along_axis(sources[group.name], place)
-            for group, place in self._acting()
+            (place.tensor, place.axis): _along_axis(source, place)
+            for group, source in zip(self.groups, permutation, strict=True)
+            for place in group.places
         }
 
     def apply(self, state: Mapping[str, Tensor], permutation: Permutation) -> dict[str, Tensor]:
@@ -108,10 +106,7 @@ class Symmetry:
 
     def to_json(self) -> str:
         """All groups, and what was rejected."""
-        groups = [
-            [group.name, group.size, [list(place) for place in group.places]]
-            for group in self.groups
-        ]
+        groups = [[group.name, group.size, group.places] for group in self.groups]
         return json.dumps({"groups": groups, "rejected": list(self.rejected)})
 
     @classmethod
@@ -123,9 +118,6 @@ class Symmetry:
             for name, size, places in document["groups"]
         )
         return cls(tuple(groups), tuple(document["rejected"]))
-
-    def _acting(self) -> list[tuple[Group, Place]]:
-        return [(group, place) for group in self.groups for place in group.places]
 
 
 def _along_axis(source: np.ndarray, place: Place) -> np.ndarray:
