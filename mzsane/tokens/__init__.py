@@ -1,0 +1,7 @@
+"""From state dicts to sequences of tokens and back."""
+
+from mzsane.tokens.halo import halo_starts, slice_halo, stitch_halo
+from mzsane.tokens.layers import Layer, Piece
+from mzsane.tokens.layout import Layout
+
+__all__ = ["Layer", "Layout", "Piece", "halo_starts", "slice_halo", "stitch_halo"]
