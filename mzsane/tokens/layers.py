@@ -4,8 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-Entry = tuple[str, tuple[int, ...], str]
-"""Name, shape and dtype of one tensor of a state dict."""
+from mzsane.tokens.entries import Entry, is_floating
 
 RUNNING_STATISTICS = ("running_mean", "running_var")
 
@@ -91,11 +90,6 @@ def place(matrices: Iterable[Matrix], size: int) -> tuple[Layer, ...]:
         layers.append(Layer(matrix.pieces, matrix.rows, matrix.columns, first, per_row))
         first += layers[-1].num_tokens
     return tuple(layers)
-
-
-def is_floating(dtype: str) -> bool:
-    """Whether a tensor of this dtype holds weights; integers, booleans, complex are carried."""
-    return dtype.startswith(("float", "bfloat"))
 
 
 def _is_mean(name: str) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -11,7 +11,16 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from mzsane.tokens.layers import Entry, Layer, channel_matrices, is_floating, place
+from mzsane.tokens.entries import (
+    Entry,
+    check_tensors,
+    common_dtype,
+    dtype_name,
+    dtype_of,
+    is_floating,
+)
+from mzsane.tokens.layers import Layer, channel_matrices, place
+from mzsane.tokens.packing import pack, rows_of, unpack
 
 SCHEMES = ("channel",)
 BATCHNORM = ("rows", "ignore")
@@ -43,6 +52,10 @@ class Layout:
     def __post_init__(self) -> None:
         _check_settings(self.size, 1, self.scheme, self.batchnorm)
 
+    def __reduce__(self) -> tuple[type["Layout"], tuple[object, ...]]:
+        # Without the cached tensors: a worker computes what it needs.
+        return Layout, (self.shapes, self.size, self.scheme, self.batchnorm)
+
     @classmethod
     def of(
         cls,
@@ -63,7 +76,7 @@ class Layout:
             ValueError: if a setting is unknown or `size` is negative.
         """
         _check_settings(size, 0, scheme, batchnorm)
-        entries = tuple((n, tuple(t.shape), _name(t.dtype)) for n, t in state.items())
+        entries = tuple((n, tuple(t.shape), dtype_name(t.dtype)) for n, t in state.items())
         matrices = channel_matrices(entries, batchnorm)
         largest = max((matrix.columns for matrix in matrices), default=1)
         return cls(entries, size or max(largest, 1), scheme, batchnorm)
@@ -118,7 +131,7 @@ class Layout:
         """True where a token holds a weight, False where it is padding."""
         mask = torch.zeros(self.num_tokens, self.size, dtype=torch.bool)
         for layer in self.layers:
-            _block(mask, layer).fill_(True)
+            rows_of(mask, layer).fill_(True)
         return mask
 
     @cached_property
@@ -130,7 +143,7 @@ class Layout:
             for name, start in self.offsets.items()
         }
         index = torch.full((self.num_tokens, self.size), -1)
-        self._write(flat, index)
+        pack(flat, self.layers, index)
         return index
 
     @cached_property
@@ -144,10 +157,10 @@ class Layout:
         Raises:
             ValueError: if a tensor is missing, unknown or of another shape.
         """
-        models = self._check(state, self._names)
+        models = self._models(state, self._names)
         if not self._floating:
             return torch.zeros(*models, 0)
-        dtype = _common(state[name].dtype for name in self._floating)
+        dtype = common_dtype(state[name].dtype for name in self._floating)
         parts = [
             state[name].reshape(*models, math.prod(shape)).to(dtype)
             for name, shape in self._floating.items()
@@ -175,14 +188,14 @@ class Layout:
             )
         models = flat.shape[:-1]
         if integers is not None:
-            self._check(integers, self._names - self._floating.keys(), models)
+            self._models(integers, self._names - self._floating.keys(), models)
         state = {}
         for name, shape, dtype in self.shapes:
             if name in self.offsets:
                 values = flat.narrow(-1, self.offsets[name], math.prod(shape))
-                state[name] = values.reshape(*models, *shape).to(_dtype(dtype))
+                state[name] = values.reshape((*models, *shape)).to(dtype_of(dtype))
             elif integers is None:
-                state[name] = flat.new_zeros((*models, *shape), dtype=_dtype(dtype))
+                state[name] = flat.new_zeros((*models, *shape), dtype=dtype_of(dtype))
             else:
                 state[name] = integers[name]
         return state
@@ -193,12 +206,14 @@ class Layout:
         Raises:
             ValueError: if a tensor is missing, unknown or of another shape.
         """
-        models = self._check(state, self._names)
+        models = self._models(state, self._names)
         values = [state[name] for name in self._names - self._carried]
-        dtype = _common(value.dtype for value in values) if values else torch.get_default_dtype()
+        dtype = (
+            common_dtype(value.dtype for value in values) if values else torch.get_default_dtype()
+        )
         device = values[0].device if values else None
         tokens = torch.zeros(*models, self.num_tokens, self.size, dtype=dtype, device=device)
-        self._write(state, tokens)
+        pack(state, self.layers, tokens)
         return tokens
 
     def carry(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -207,7 +222,7 @@ class Layout:
         Raises:
             ValueError: if a tensor is missing, unknown or of another shape.
         """
-        self._check(state, self._names)
+        self._models(state, self._names)
         return {name: state[name] for name, _, _ in self.shapes if name in self._carried}
 
     def detokenize(
@@ -226,15 +241,12 @@ class Layout:
                 f"{[self.num_tokens, self.size]}; take the layout they were made with"
             )
         models = tokens.shape[:-2]
-        self._check(carried, self._carried, models)
-        values: dict[str, Tensor] = {}
-        for layer in self.layers:
-            parts = _block(tokens, layer).split([p.columns for p in layer.pieces], dim=-1)
-            values.update({p.name: part for p, part in zip(layer.pieces, parts, strict=True)})
+        self._models(carried, self._carried, models)
+        values = unpack(tokens, self.layers)
         return {
             name: carried[name]
             if name in self._carried
-            else values[name].reshape(*models, *shape).to(_dtype(dtype))
+            else values[name].reshape((*models, *shape)).to(dtype_of(dtype))
             for name, shape, dtype in self.shapes
         }
 
@@ -256,6 +268,12 @@ class Layout:
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise ValueError(f"not a layout's JSON: {text[:60]!r}") from error
 
+    def _models(
+        self, state: Mapping[str, Tensor], names: Set[str], models: torch.Size | None = None
+    ) -> torch.Size:
+        entries = tuple(entry for entry in self.shapes if entry[0] in names)
+        return check_tensors(state, entries, models)
+
     @cached_property
     def _names(self) -> frozenset[str]:
         return frozenset(name for name, _, _ in self.shapes)
@@ -268,30 +286,6 @@ class Layout:
     def _carried(self) -> frozenset[str]:
         return self._names - {piece.name for layer in self.layers for piece in layer.pieces}
 
-    def _write(self, state: Mapping[str, Tensor], tokens: Tensor) -> None:
-        for layer in self.layers:
-            parts = _block(tokens, layer).split([p.columns for p in layer.pieces], dim=-1)
-            for piece, part in zip(layer.pieces, parts, strict=True):
-                part.copy_(state[piece.name].reshape(part.shape))
-
-    def _check(
-        self, state: Mapping[str, Tensor], names: Set[str], models: torch.Size | None = None
-    ) -> torch.Size:
-        """Compare names and shapes with the layout's, and return the leading model axes."""
-        if missing := names - state.keys():
-            raise ValueError(f"{min(missing)}: missing; this layout expects {len(names)} tensors")
-        if extra := state.keys() - names:
-            raise ValueError(f"{min(extra)}: not in this layout; make one with Layout.of")
-        for name, shape, _ in self.shapes:
-            if name in names:
-                found = state[name].shape
-                models = found[: len(found) - len(shape)] if models is None else models
-                if found != (*models, *shape):
-                    raise ValueError(
-                        f"{name}: shape {list(found)} found, {[*models, *shape]} expected"
-                    )
-        return torch.Size() if models is None else models
-
 
 def _check_settings(size: int, smallest: int, scheme: str, batchnorm: str) -> None:
     if size < smallest:
@@ -300,28 +294,3 @@ def _check_settings(size: int, smallest: int, scheme: str, batchnorm: str) -> No
         raise ValueError(f"token scheme {scheme!r}: choose from {', '.join(SCHEMES)}")
     if batchnorm not in BATCHNORM:
         raise ValueError(f"batchnorm {batchnorm!r}: choose from {', '.join(BATCHNORM)}")
-
-
-def _block(tokens: Tensor, layer: Layer) -> Tensor:
-    """A layer's rows without their padding: a view, if `tokens` is contiguous."""
-    rows = tokens.narrow(-2, layer.first_token, layer.num_tokens)
-    width = layer.tokens_per_row * tokens.shape[-1]
-    return rows.reshape(*tokens.shape[:-2], layer.rows, width)[..., : layer.columns]
-
-
-def _common(dtypes: Iterable[torch.dtype]) -> torch.dtype:
-    """The narrowest of the given dtypes, float32 and float64 that holds all without loss."""
-    distinct = set(dtypes)
-    if len(distinct) == 1:
-        return distinct.pop()
-    return torch.float64 if torch.float64 in distinct else torch.float32
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
-
-
-def _dtype(name: str) -> torch.dtype:
-    dtype = getattr(torch, name)
-    assert isinstance(dtype, torch.dtype)
-    return dtype
