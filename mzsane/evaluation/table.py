@@ -1,0 +1,66 @@
+"""The results table: one row per model, image set and method, kept as CSV."""
+
+import csv
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+Value = str | int | float
+Row = dict[str, Value]
+
+TYPES: dict[str, type[int] | type[float]] = {
+    **dict.fromkeys(["model", "anchors", "seed", "step", "n"], int),
+    **dict.fromkeys(["accuracy", "loss", "novelty", "agreement", "error_overlap"], float),
+    **dict.fromkeys(["mean", "std", "best", "median", "low", "high"], float),
+}
+"""Columns that hold numbers; all others are text."""
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Value]]) -> None:
+    """Write the table under a temporary name and rename it, so that readers see all of it or none.
+
+    Args:
+        path: the file; its folder is made.
+        rows: all with the keys of the first, which become the header.
+
+    Raises:
+        ValueError: there are no rows, or their keys differ.
+    """
+    if not rows:
+        raise ValueError(f"{path}: no results to write; evaluate at least one method")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        Path(temporary).chmod(0o644)  # mkstemp keeps it to its owner
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Inverse of `write_rows`; floats come back bit for bit.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a cell of a numeric column is no number.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: no results table; write one with python -m mzsane.evaluate"
+        )
+    with path.open(newline="") as file:
+        return [_parse(row, path, line) for line, row in enumerate(csv.DictReader(file), start=2)]
+
+
+def _parse(row: dict[str, str], path: Path, line: int) -> Row:
+    """Text of one line as typed values."""
+    try:
+        return {key: TYPES.get(key, str)(value) for key, value in row.items()}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}, line {line}: {error}; write the table anew") from error
