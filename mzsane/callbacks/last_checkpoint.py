@@ -1,0 +1,75 @@
+"""A checkpoint to go on from, written at whole steps only."""
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl
+
+_SYNC_EVERY = (
+    10  # steps between the ranks' agreeing to stop: a collective each step would cost more
+)
+
+
+class LastCheckpoint(pl.Callback):
+    """Writes `last.ckpt` every n steps, at the end, and on Ctrl-C or SIGTERM.
+
+    A signal is remembered and acted on after the current step, so that the checkpoint never holds
+    half a step and resuming gives the weights of an uninterrupted run. A second Ctrl-C stops at
+    once. Afterwards the process leaves as after the signal itself.
+
+    Args:
+        dirpath: folder of the checkpoint.
+        every_n_steps: optimizer steps between checkpoints; 0 leaves the end and signals.
+    """
+
+    def __init__(self, dirpath: str | Path, every_n_steps: int = 100) -> None:
+        self.path = Path(dirpath) / "last.ckpt"
+        self.every_n_steps = every_n_steps
+        self._signal: int | None = None
+        self._handlers: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take over the signals for as long as steps are made."""
+        self._signal = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._handlers[number] = signal.signal(number, self._remember)
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Save when it is due; leave if a signal came."""
+        stop = self._agreed(trainer)
+        due = self.every_n_steps and trainer.global_step % self.every_n_steps == 0
+        if stop or due:
+            trainer.save_checkpoint(self.path)
+        if stop:
+            raise KeyboardInterrupt if self._signal == signal.SIGINT else SystemExit(143)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the trained model."""
+        trainer.save_checkpoint(self.path)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Give the signals back."""
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers.clear()
+
+    def _remember(self, number: int, frame: FrameType | None) -> None:
+        if self._signal is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self._signal = number
+
+    def _agreed(self, trainer: pl.Trainer) -> bool:
+        if trainer.world_size == 1:
+            return self._signal is not None
+        if trainer.global_step % _SYNC_EVERY:
+            return False
+        return trainer.strategy.reduce_boolean_decision(self._signal is not None, all=False)

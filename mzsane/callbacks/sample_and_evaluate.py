@@ -1,0 +1,42 @@
+"""Samples models from the autoencoder in training and evaluates them."""
+
+from pathlib import Path
+
+import pytorch_lightning as pl
+
+from mzsane.evaluation import Study, read_rows, write_rows
+
+
+class SampleAndEvaluate(pl.Callback):
+    """Runs a study every n epochs and once training has ended, and keeps its rows.
+
+    The study draws from generators of its own, so that training with and without this callback is
+    bit-identical. The rows of the end replace those of earlier epochs at the same step.
+
+    Args:
+        study: samples, evaluates, and returns tidy rows.
+        results: CSV file of all rows; `step` tells when they were made.
+        every_n_epochs: 0 evaluates at the end only.
+    """
+
+    def __init__(self, study: Study, results: str | Path, every_n_epochs: int = 0) -> None:
+        self.study, self.results, self.every_n_epochs = study, Path(results), every_n_epochs
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Evaluate when this epoch is due; the last is left to the end."""
+        epoch = trainer.current_epoch + 1
+        due = self.every_n_epochs and epoch % self.every_n_epochs == 0
+        if due and epoch != trainer.max_epochs:
+            self._evaluate(trainer, pl_module)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Evaluate what training has made."""
+        self._evaluate(trainer, pl_module)
+
+    def _evaluate(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.is_global_zero:
+            rows = self.study.run(pl_module.model, step=trainer.global_step)
+            earlier = read_rows(self.results) if self.results.exists() else []
+            kept = [row for row in earlier if int(row["step"]) != trainer.global_step]
+            write_rows(self.results, kept + rows)
+        trainer.strategy.barrier("sample_and_evaluate")

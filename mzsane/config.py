@@ -1,0 +1,157 @@
+"""Finds `conf/`, checks a configuration before anything is read, and builds what it names."""
+
+import difflib
+import inspect
+import pkgutil
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from hydra.core.config_store import ConfigStore
+from hydra.utils import instantiate
+from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
+
+_PACKAGED = Path(__file__).parent / "conf"  # in a wheel
+CONF_DIR = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1] / "conf"
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be run; the message names the key and the way out."""
+
+
+@dataclass
+class Inputs:
+    """Where inputs lie and what seeds every draw; shared by all entry points."""
+
+    job: str = MISSING
+    seed: int = 0
+    data_dir: str = MISSING
+    zoo_dir: str = MISSING
+    store_dir: str = MISSING
+    image_dir: str = MISSING
+    workers: int = -1
+    zoo: dict[str, Any] = field(default_factory=dict)
+    tokens: dict[str, Any] = field(default_factory=dict)
+    experiment: Any = None
+    local: Any = None
+    debug: Any = None
+
+
+@dataclass
+class Run(Inputs):
+    """The top level of `conf/train.yaml`: a misspelt section is an error."""
+
+    resume: bool = True
+    data: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    loss: dict[str, Any] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    scheduler: dict[str, Any] = field(default_factory=dict)
+    system: dict[str, Any] = field(default_factory=dict)
+    trainer: dict[str, Any] = field(default_factory=dict)
+    callbacks: dict[str, Any] = field(default_factory=dict)
+    logger: dict[str, Any] = field(default_factory=dict)
+    sampler: dict[str, Any] = field(default_factory=dict)
+    evaluation: dict[str, Any] = field(default_factory=dict)
+
+
+def register_schemas() -> None:
+    """Make the schemas known to Hydra under the names that `conf/*.yaml` list first."""
+    ConfigStore.instance().store(name="schema_inputs", node=Inputs)
+    ConfigStore.instance().store(name="schema_train", node=Run)
+
+
+def check(cfg: DictConfig) -> None:
+    """Compare every `_target_` of a configuration with its signature.
+
+    Raises:
+        ConfigError: a target that does not exist, a key that its signature lacks, or a scalar of
+            the wrong type; the message gives the full key.
+    """
+    known = [entry.name for entry in fields(OmegaConf.get_type(cfg) or Run)]
+    for key in map(str, cfg):
+        if key not in known:  # Hydra lets `+key=value` through
+            raise ConfigError(f"{key}: there is no such section{suggest(key, known)}")
+    for path, node in _targets(cfg, ""):
+        target = node["_target_"]
+        try:
+            signature = inspect.signature(pkgutil.resolve_name(target))
+        except Exception as error:  # whatever the import of a user's module may raise
+            raise ConfigError(f"{path}._target_: cannot find '{target}': {error}") from error
+        _check_arguments(path, node, target.rpartition(".")[2], signature)
+
+
+def build(node: DictConfig, /, **runtime: Any) -> Any:
+    """Construct what `node` names; `runtime` adds arguments known only during the run."""
+    if not runtime:
+        return instantiate(node, _convert_="all")
+    # as a partial, because Hydra would turn dataclasses among `runtime` into configurations
+    return instantiate(node, _convert_="all", _partial_=True)(**runtime)
+
+
+def build_all(group: DictConfig, /, **runtime: Any) -> dict[str, Any]:
+    """Construct every member of a group; a member set to null is left out."""
+    return {str(name): build(node, **runtime) for name, node in group.items() if node is not None}
+
+
+def suggest(name: str, known: list[str]) -> str:
+    """`; did you mean 'x'?` where a known name is close, else the list of known names."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean '{close[0]}'?" if close else f"; there is: {', '.join(sorted(known))}"
+
+
+def _targets(node: Any, path: str) -> Iterator[tuple[str, DictConfig]]:
+    if isinstance(node, DictConfig):
+        if node._is_none() or node._is_missing():
+            return
+        if "_target_" in node:
+            yield path, node
+        for key in node:
+            if not OmegaConf.is_missing(node, key):
+                yield from _targets(node[key], f"{path}.{key}" if path else str(key))
+    elif isinstance(node, ListConfig) and not node._is_none():
+        for place, item in enumerate(node):
+            yield from _targets(item, f"{path}[{place}]")
+
+
+def _check_arguments(path: str, node: DictConfig, name: str, signature: inspect.Signature) -> None:
+    parameters = signature.parameters
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    for key in map(str, node):
+        if key.startswith("_") and key.endswith("_"):
+            continue
+        if key in parameters:
+            value = None if OmegaConf.is_missing(node, key) else node[key]
+            wanted = parameters[key].annotation
+            if not OmegaConf.is_missing(node, key) and not _accepts(wanted, value):
+                text = f"{path}.{key}: {value!r} is not {_spell(wanted)}"
+                raise ConfigError(f"{text}, as {name}'s '{key}' must be")
+        elif not open_ended:
+            known = [k for k in parameters if k not in ("self", "args", "kwargs")]
+            raise ConfigError(f"{path}.{key}: {name} has no '{key}'{suggest(key, known)}")
+
+
+def _accepts(annotation: Any, value: Any) -> bool:
+    """Whether a YAML value fits an annotation; only scalars are judged."""
+    origin = get_origin(annotation)
+    if origin in (Union, types.UnionType):
+        return any(_accepts(option, value) for option in get_args(annotation))
+    if origin is Literal:
+        return value in get_args(annotation)
+    if annotation is None or annotation is type(None):
+        return value is None
+    if annotation is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if annotation is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, annotation) if annotation in (bool, str) else True
+
+
+def _spell(annotation: Any) -> str:
+    if get_origin(annotation) is Literal:
+        return "one of " + ", ".join(map(str, get_args(annotation)))
+    if get_origin(annotation) in (Union, types.UnionType):
+        return " or ".join(_spell(option) for option in get_args(annotation))
+    return "null" if annotation is type(None) else getattr(annotation, "__name__", str(annotation))

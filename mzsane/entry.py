@@ -1,0 +1,92 @@
+"""What the entry points share: Hydra's start, and errors as one sentence."""
+
+import contextlib
+import functools
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, InstantiationException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mzsane.config import CONF_DIR, register_schemas, suggest
+
+_EXPECTED = (HydraException, OmegaConfBaseException, ValueError, FileNotFoundError)
+_FULL = "HYDRA_FULL_ERROR"
+_NO_OPTION = re.compile(r"Could not find '([^']+)'\s+Available options in '([^']+)':(.*)", re.S)
+
+
+def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
+    """Run `task` on the configuration of the command line.
+
+    What a user can mend ends with one sentence on standard error and exit code 1, an interruption
+    with 130; `HYDRA_FULL_ERROR=1` shows the traceback instead.
+    """
+    register_schemas()
+    full = os.environ.get(_FULL) == "1"
+    os.environ[_FULL] = "1"  # Hydra then raises what it would otherwise print in many lines
+
+    @functools.wraps(task)
+    def brief(cfg: DictConfig) -> Any:
+        with _one_sentence(config_name, full):  # inside, or Hydra adds lines of its own
+            return task(cfg)
+
+    try:
+        with _one_sentence(config_name, full):
+            hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)(
+                brief
+            )()
+    except KeyboardInterrupt:
+        _leave()
+    except SystemExit as stop:
+        # Lightning turns an interruption of its loops into exit code 1
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            _leave()
+        raise
+
+
+@contextlib.contextmanager
+def _one_sentence(config_name: str, full: bool) -> Iterator[None]:
+    try:
+        yield
+    except _EXPECTED as error:
+        if full:
+            raise
+        sys.exit(f"mzsane: {sentence(error, config_name)}")
+
+
+def sentence(error: BaseException, config_name: str = "train") -> str:
+    """The one line that says what, where and the way out."""
+    if isinstance(error, InstantiationException) and error.__cause__ is not None:
+        key = re.search(r"full_key: (\S+)", str(error))
+        return (f"{key.group(1)}: " if key else "") + sentence(error.__cause__, config_name)
+    if key := re.search(r"Could not override '([^']+)'", str(error)):
+        return _unknown_key(key.group(1), config_name)
+    if option := _NO_OPTION.search(str(error)):
+        name, group = option.group(1).rpartition("/")[2], option.group(2)
+        known = option.group(3).split()
+        return f"{group}={name}: there is no such option{suggest(name, known)}"
+    cause = error.__cause__ if isinstance(error, HydraException) else None
+    return " ".join(f"{error}{f': {cause}' if cause else ''}".split())
+
+
+def _unknown_key(key: str, config_name: str) -> str:
+    """Name the key and its closest neighbour in the configuration without it."""
+    others = [o for o in sys.argv[1:] if "=" in o and not o.startswith(("-", "hydra", key))]
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        cfg = hydra.compose(config_name, others)
+    parent, _, name = key.rpartition(".")
+    node = OmegaConf.select(cfg, parent) if parent else cfg
+    known = [str(k) for k in node if not str(k).startswith("_")] if node else []
+    return f"{key}: there is no such key{suggest(name, known)}"
+
+
+def _leave() -> None:
+    print("mzsane: interrupted; the same command goes on from here", file=sys.stderr)
+    sys.exit(130)

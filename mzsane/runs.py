@@ -1,0 +1,91 @@
+"""Run folders: which one a command belongs to, and who may write it."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf, flag_override
+
+CONFIG = "config.yaml"
+DONE = "summary.md"
+
+
+class RunFolder(Callback):
+    """Hydra callback: the same command continues its unfinished run, another never overwrites it.
+
+    It acts before Hydra writes `.hydra/`. A folder is unfinished while it lacks `summary.md`; it is
+    the same command if the composed configuration is equal, key by key.
+    """
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Choose the folder of this run, or refuse it with one sentence."""
+        wanted = plain(config)
+        if any(o.startswith("hydra.run.dir=") for o in config.hydra.overrides.hydra):
+            folder = Path(config.hydra.run.dir)
+            if difference := first_difference(recorded(folder), wanted):
+                # SystemExit, because Hydra turns a callback's exceptions into warnings
+                raise SystemExit(
+                    f"mzsane: {folder} holds a run of another configuration ({difference}); "
+                    "give another hydra.run.dir or repeat the old command"
+                )
+        elif config.get("resume") and (
+            folder := unfinished(Path(config.hydra.run.dir).parent, wanted)
+        ):
+            print(f"continuing {folder} (resume=false starts anew)")
+            with flag_override(config, ["struct", "readonly"], [False, False]):
+                config.hydra.run.dir = str(folder)
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The configuration without Hydra's own part, as plain values."""
+    return {str(k): v for k, v in OmegaConf.to_container(config).items() if k != "hydra"}
+
+
+def recorded(folder: Path) -> dict[str, Any] | None:
+    """The configuration that a run folder was made for; None if it holds no run."""
+    path = folder / CONFIG
+    return OmegaConf.to_container(OmegaConf.load(path)) if path.exists() else None
+
+
+def unfinished(parent: Path, wanted: dict[str, Any]) -> Path | None:
+    """The newest folder below `parent` that holds an unfinished, idle run of this configuration."""
+    for folder in sorted(parent.glob("*"), reverse=True):
+        if recorded(folder) == wanted and not (folder / DONE).exists() and not busy(folder):
+            return folder
+    return None
+
+
+def busy(folder: Path) -> bool:
+    """Whether a living process writes this folder."""
+    try:
+        with claim(folder):
+            return False
+    except Timeout:
+        return True
+
+
+def claim(folder: Path) -> FileLock:
+    """The lock of a run folder, for a `with` block; it vanishes with its process."""
+    return FileLock(folder / ".lock", timeout=0)
+
+
+def record(folder: Path, config: DictConfig) -> None:
+    """Write what the folder is for; whole or not at all."""
+    partial = folder / f".{CONFIG}.{time.time_ns()}"
+    partial.write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))))
+    partial.rename(folder / CONFIG)
+
+
+def first_difference(old: Any, new: Any, path: str = "") -> str | None:
+    """The first key in which two configurations differ, with both values."""
+    if old is None and not path:
+        return None
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            inner = f"{path}.{key}" if path else key
+            if found := first_difference(old.get(key), new.get(key), inner):
+                return found
+        return None
+    return None if old == new else f"{path}: {old} there, {new} here"

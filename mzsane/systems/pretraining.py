@@ -1,0 +1,132 @@
+"""What one step of pretraining does."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mzsane.data import Batch, perturb
+from mzsane.losses import masked_sums
+
+
+class Pretraining(pl.LightningModule):
+    """Reconstructs clean windows from noised ones and holds two views of a model together.
+
+    View 0 is canonical, view 1 permuted; both are noised, the target of each is its own clean
+    window (SANE, arXiv:2406.09997; inhomogeneous zoos, arXiv:2504.10141). Logged as
+    `stage/quantity`; `val/r2/<source>` is taken over real weights only.
+
+    Args:
+        model: `encode`, `decode` and `project` as `mzsane.models.Sane` has them.
+        loss: returns a mapping with the key "loss".
+        optimizer: given parameter groups, makes the optimizer.
+        scheduler: given the optimizer and `total_steps`, makes a per-step schedule.
+        total_steps: optimizer steps of the whole run.
+        sources: names of the zoo's sources, in the order of `Batch.source`.
+        sigma: spread of the multiplicative noise on inputs, dimensionless.
+        erase: share of entries erased from inputs.
+        compile: compile the model in place, which keeps the names in its state dict.
+        seed: noise of a sample is a function of it and of the sample's number.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: nn.Module,
+        optimizer: Callable[..., torch.optim.Optimizer],
+        scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler],
+        total_steps: int,
+        sources: tuple[str, ...],
+        sigma: float = 0.1,
+        erase: float = 0.0,
+        compile: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.model, self.loss = model, loss
+        self.optimizer, self.scheduler, self.total_steps = optimizer, scheduler, total_steps
+        self.sources, self.sigma, self.erase, self.seed = sources, sigma, erase, seed
+        self.compile_model = compile
+
+    def configure_model(self) -> None:
+        """Compile in place when asked."""
+        if self.compile_model:
+            self.model.compile()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of one batch."""
+        parts, _ = self._step(batch, self.sigma, self.erase)
+        self._log_parts(parts, "train", batch)
+        return parts["loss"]
+
+    def on_validation_epoch_start(self) -> None:
+        """Empty the sums from which R² is made."""
+        self._sums: list[tuple[Tensor, ...]] = []
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """The loss without noise, and the sums from which R² is made."""
+        parts, outputs = self._step(batch, 0.0, 0.0)
+        self._log_parts(parts, "val", batch)
+        views = batch.values.shape[1]
+        mask = batch.mask.repeat_interleave(views, 0)
+        source = batch.source.repeat_interleave(views)
+        clean = batch.values.flatten(0, 1)
+        self._sums.append(masked_sums(outputs, clean, mask, source, len(self.sources)))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log R² per source over everything that was held out."""
+        totals = [torch.stack(part).sum(0) for part in zip(*self._sums, strict=True)]
+        scores = r_squared(*(self.trainer.strategy.reduce(t, reduce_op="sum") for t in totals))
+        for name, score in zip(self.sources, scores.tolist(), strict=True):
+            self.log(f"val/r2/{name}", score)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Weights decay; norms, biases and position tables do not."""
+        decayed = [p for p in self.model.parameters() if p.requires_grad and p.ndim >= 2]
+        free = [p for p in self.model.parameters() if p.requires_grad and p.ndim < 2]
+        optimizer = self.optimizer([{"params": decayed}, {"params": free, "weight_decay": 0.0}])
+        schedule = self.scheduler(optimizer, total_steps=self.total_steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _step(self, batch: Batch, sigma: float, erase: float) -> tuple[dict[str, Tensor], Tensor]:
+        views = batch.values.shape[1]
+        inputs = perturb(batch, self.seed, sigma, erase).flatten(0, 1)
+        positions, real, mask = (
+            part.repeat_interleave(views, 0) for part in (batch.positions, batch.real, batch.mask)
+        )
+        latents = self.model.encode(inputs, positions, real)
+        outputs = self.model.decode(latents, positions, real)
+        projected = self.model.project(latents, real).unflatten(0, (-1, views))
+        parts = self.loss(
+            outputs,
+            batch.values.flatten(0, 1),
+            mask,
+            positions[..., 1],
+            projected[:, 0],
+            projected[:, -1],
+        )
+        return parts, outputs
+
+    def _log_parts(self, parts: dict[str, Tensor], stage: str, batch: Batch) -> None:
+        for name, value in parts.items():
+            shown = stage == "train" and name == "loss"
+            self.log(
+                f"{stage}/{name}",
+                value,
+                prog_bar=shown,
+                batch_size=len(batch.values),
+                sync_dist=stage == "val",
+            )
+
+
+def r_squared(
+    residual: Float[Tensor, " sources"],
+    count: Float[Tensor, " sources"],
+    total: Float[Tensor, " sources"],
+    squares: Float[Tensor, " sources"],
+) -> Float[Tensor, " sources"]:
+    """1 - residual sum of squares / sum of squares about the mean; NaN for a source unseen."""
+    return 1 - residual / (squares - total.square() / count)

@@ -1,0 +1,78 @@
+"""Every configuration file composes and names what exists; mistakes are told in one sentence."""
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from mzsane.config import CONF_DIR, ConfigError, build, build_all, check, register_schemas, suggest
+
+ENTRIES = {path.stem for path in CONF_DIR.glob("*.yaml")} - {"inputs", "run_folder"}
+OPTIONS = [
+    (path.parent.relative_to(CONF_DIR).as_posix(), path.stem)
+    for path in sorted(CONF_DIR.glob("*/**/*.yaml"))
+    if path.parent.name != "hydra"
+]
+
+
+def configure(*overrides, name="train"):
+    register_schemas()
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        return compose(name, list(overrides), return_hydra_config=False)
+
+
+@pytest.mark.parametrize("name", sorted(ENTRIES))
+def test_every_entry_point_composes_and_is_checked(name):
+    check(configure(name=name))
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_of_every_group_composes_and_is_checked(group, option):
+    # groups that only other files refer to (images, architecture, ...) are appended to a place of their own
+    listed = group in configure() or group in ("experiment", "debug", "local")
+    if listed:
+        check(configure(f"{group}={option}"))
+    else:
+        check(configure(f"+{group}@evaluation.extra={option}", "~evaluation._target_"))
+
+
+def test_a_composition_is_the_list_of_its_parts():
+    assert configure("zoo=digits+printed").zoo == configure("zoo=[digits,printed]").zoo
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+model.d_modle=3", r"model\.d_modle: Sane has no 'd_modle'; did you mean 'd_model'\?"),
+        ("+foo=1", "foo: there is no such section; did you mean 'zoo'"),
+        ("model.d_model=wide", "model.d_model: 'wide' is not int"),
+        ("model._target_=mzsane.models.Sano", "model._target_: cannot find 'mzsane.models.Sano'"),
+        ("loss.reconstruction.normalization=tokens", "one of token, "),
+        ("trainer.max_epochs=1.5", "trainer.max_epochs: 1.5 is not"),
+    ],
+)
+def test_mistakes_are_named_before_anything_is_read(override, message):
+    with pytest.raises(ConfigError, match=message):
+        check(configure(override))
+
+
+def test_ints_pass_for_floats():
+    check(configure("optimizer.lr=1"))
+
+
+def test_build_keeps_runtime_objects_as_they_are():
+    node = OmegaConf.create({"_target_": "builtins.dict", "a": 1, "b": [1, 2]})
+    thing = object()
+    made = build(node, c=thing)
+    assert made == {"a": 1, "b": [1, 2], "c": thing}
+    assert made["c"] is thing
+    assert type(made["b"]) is list
+
+
+def test_build_all_leaves_out_what_is_null():
+    group = OmegaConf.create({"one": {"_target_": "builtins.dict", "a": 1}, "two": None})
+    assert build_all(group) == {"one": {"a": 1}}
+
+
+def test_suggest_offers_the_close_name_or_all():
+    assert suggest("d_modle", ["d_model", "heads"]) == "; did you mean 'd_model'?"
+    assert suggest("zzz", ["b", "a"]) == "; there is: a, b"

@@ -1,0 +1,53 @@
+"""Which folder a command belongs to."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from mzsane import runs
+
+
+def made(parent, name, **values):
+    folder = parent / name
+    folder.mkdir(parents=True)
+    runs.record(folder, OmegaConf.create({**values, "hydra": {"x": 1}}))
+    return folder
+
+
+def test_the_newest_unfinished_run_of_the_same_configuration_goes_on(tmp_path):
+    made(tmp_path, "1", seed=0)
+    newest = made(tmp_path, "2", seed=0)
+    made(tmp_path, "3", seed=1)
+    (made(tmp_path, "4", seed=0) / runs.DONE).touch()
+    assert runs.unfinished(tmp_path, {"seed": 0}) == newest
+
+
+def test_a_busy_folder_is_left_alone(tmp_path):
+    folder = made(tmp_path, "1", seed=0)
+    with runs.claim(folder):
+        assert runs.unfinished(tmp_path, {"seed": 0}) is None
+    assert runs.unfinished(tmp_path, {"seed": 0}) == folder
+
+
+def test_the_first_difference_is_named():
+    old = {"model": {"d_model": 8, "layers": 2}, "seed": 0}
+    new = {"model": {"d_model": 8, "layers": 3}, "seed": 0}
+    assert runs.first_difference(old, new) == "model.layers: 2 there, 3 here"
+    assert runs.first_difference(old, old) is None
+    assert runs.first_difference(None, new) is None
+
+
+def test_another_configuration_is_refused(tmp_path):
+    folder = made(tmp_path, "1", seed=0)
+    config = OmegaConf.create(
+        {
+            "seed": 1,
+            "hydra": {
+                "run": {"dir": str(folder)},
+                "overrides": {"hydra": [f"hydra.run.dir={folder}"]},
+            },
+        }
+    )
+    with pytest.raises(
+        SystemExit, match="holds a run of another configuration \\(seed: 0 there, 1"
+    ):
+        runs.RunFolder().on_run_start(config)
