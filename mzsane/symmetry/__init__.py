@@ -1,5 +1,7 @@
 """Permutation symmetries: found by tracing, proven by running, used to align models."""
 
 from mzsane.symmetry.groups import Group, Permutation, Place, Symmetry
+from mzsane.symmetry.proof import trace_error
+from mzsane.symmetry.tracing import trace
 
-__all__ = ["Group", "Permutation", "Place", "Symmetry"]
+__all__ = ["Group", "Permutation", "Place", "Symmetry", "trace", "trace_error"]
