@@ -1,0 +1,108 @@
+"""Where a token stands in its model: learned or sinusoidal position encodings."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+AXES = ("token", "layer", "row")
+INIT_STD = 0.02
+"""As in GPT-2; the unit spread of `nn.Embedding` would drown embedded weights of size 0.05."""
+
+
+class LearnedPositions(nn.Module):
+    r"""Tables of position vectors, :math:`[E_1(p_1) + E_2(p_2),\; E_3(p_3)]` (arXiv:2406.09997).
+
+    Args:
+        d_model: width of a position vector, twice that of a table; even.
+        max_positions: rows of the tables of token, layer and row index.
+
+    Raises:
+        ValueError: if there are not three positive maxima.
+    """
+
+    def __init__(self, d_model: int, max_positions: Sequence[int]) -> None:
+        super().__init__()
+        if len(max_positions) != 3 or min(max_positions) < 1:
+            raise ValueError(
+                f"max_positions {list(max_positions)}: three positive numbers are needed, "
+                "for token, layer and row"
+            )
+        tables = (nn.Embedding(maximum, d_model // 2) for maximum in max_positions)
+        self.token, self.layer, self.row = tables
+        for table in (self.token, self.layer, self.row):
+            nn.init.normal_(table.weight, std=INIT_STD)
+
+    def forward(
+        self, positions: Int[Tensor, "batch window 3"]
+    ) -> Float[Tensor, "batch window d_model"]:
+        """Position vectors; every index must lie in its table (`check`)."""
+        token, layer, row = positions.unbind(-1)
+        return torch.cat([self.token(token) + self.layer(layer), self.row(row)], dim=-1)
+
+    def check(self, largest: Sequence[int]) -> None:
+        """Refuse models whose largest token, layer and row index exceed the tables.
+
+        Raises:
+            ValueError: if one does.
+        """
+        tables = (self.token, self.layer, self.row)
+        for axis, table, index in zip(AXES, tables, largest, strict=True):
+            if index >= table.num_embeddings:
+                raise ValueError(
+                    f"max_positions: {axis} index {index} is beyond the table of "
+                    f"{table.num_embeddings}; enlarge it or use positions=sinusoidal"
+                )
+
+
+class SinusoidalPositions(nn.Module):
+    r"""Fixed position vectors without a maximum, for heterogeneous zoos (arXiv:2510.02096).
+
+    The structure of `LearnedPositions` with :math:`E(p)` the sines and cosines of
+    :math:`p \cdot 10000^{-2i/w}`, :math:`i < w/2`, at table width :math:`w` (arXiv:1706.03762).
+
+    Args:
+        d_model: width of a position vector, a multiple of 4.
+
+    Raises:
+        ValueError: if `d_model` is not.
+    """
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        if d_model % 4:
+            raise ValueError(f"d_model {d_model}: sinusoidal positions need a multiple of 4")
+        self.frequencies = d_model // 4
+
+    def forward(
+        self, positions: Int[Tensor, "batch window 3"]
+    ) -> Float[Tensor, "batch window d_model"]:
+        """Position vectors in float32."""
+        # Not a buffer: a model cast to bfloat16 would cast it, and lose the phase of long models.
+        step = torch.arange(self.frequencies, device=positions.device) / self.frequencies
+        angles = positions[..., None] * torch.exp(-math.log(10_000) * step)
+        waves = torch.cat([angles.sin(), angles.cos()], dim=-1)
+        token, layer, row = waves.unbind(-2)
+        return torch.cat([token + layer, row], dim=-1)
+
+    def check(self, largest: Sequence[int]) -> None:
+        """Every index has a vector."""
+
+
+def make_positions(
+    kind: str, d_model: int, max_positions: Sequence[int] | None
+) -> LearnedPositions | SinusoidalPositions:
+    """Position encodings by name.
+
+    Raises:
+        ValueError: if `kind` is unknown, or ``learned`` without `max_positions`.
+    """
+    if kind == "sinusoidal":
+        return SinusoidalPositions(d_model)
+    if kind != "learned":
+        raise ValueError(f"positions {kind!r}: choose from learned, sinusoidal")
+    if max_positions is None:
+        raise ValueError("positions 'learned': max_positions is needed, for token, layer and row")
+    return LearnedPositions(d_model, max_positions)

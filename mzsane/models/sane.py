@@ -1,0 +1,154 @@
+"""SANE, a sequential autoencoder of neural-network weights (arXiv:2406.09997)."""
+
+from collections.abc import Sequence
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from mzsane.models.positions import make_positions
+from mzsane.models.transformer import Transformer
+
+Values = Float[Tensor, "batch window d_token"]
+Latents = Float[Tensor, "batch window latent"]
+Positions = Int[Tensor, "batch window 3"]
+Real = Bool[Tensor, "batch window"]
+
+
+class Sane(nn.Module):
+    """Encodes windows of weight tokens into latents, one per token, and decodes them.
+
+    The encoder projects tokens to `d_model`, adds positions, applies a transformer and projects
+    to `latent`; the decoder mirrors it, adding positions again. Padding neither attracts
+    attention nor reaches the projection head, and what stands in it is never read.
+
+    Initial weights are drawn from torch's global generator.
+
+    Args:
+        d_token: entries per token.
+        d_model: width of the transformers, a multiple of `heads`.
+        heads: attention heads.
+        layers: blocks of the encoder, and of the decoder.
+        latent: entries per latent.
+        window: tokens per window; only the projection head is bound to it.
+        positions: ``learned`` tables or ``sinusoidal``, which have no maximum.
+        max_positions: rows of the learned tables of token, layer and row index.
+        projection: outputs of the projection head.
+        dropout: probability, in the blocks of both transformers.
+
+    Raises:
+        ValueError: if sizes do not divide, or learned positions have no maxima.
+    """
+
+    def __init__(
+        self,
+        d_token: int,
+        d_model: int,
+        heads: int,
+        layers: int,
+        latent: int,
+        window: int,
+        positions: str = "learned",
+        max_positions: Sequence[int] | None = None,
+        projection: int = 30,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if d_model % 2:
+            raise ValueError(f"d_model {d_model}: positions need an even width")
+        self.window = window
+        self.embed = nn.Linear(d_token, d_model)
+        self.positions = make_positions(positions, d_model, max_positions)
+        self.encoder = Transformer(d_model, heads, layers, dropout)
+        self.compress = nn.Linear(d_model, latent)
+        self.expand = nn.Linear(latent, d_model)
+        self.decoder = Transformer(d_model, heads, layers, dropout)
+        self.unembed = nn.Linear(d_model, d_token)
+        self.head = ProjectionHead(window * latent, projection)
+
+    def forward(
+        self, values: Values, positions: Positions, real: Real | None = None
+    ) -> tuple[Latents, Values]:
+        """Latents of the window's tokens, and the tokens decoded from them."""
+        latents = self.encode(values, positions, real)
+        return latents, self.decode(latents, positions, real)
+
+    def encode(self, values: Values, positions: Positions, real: Real | None = None) -> Latents:
+        """One latent per token; those of padding mean nothing.
+
+        Args:
+            values: tokens.
+            positions: token, layer and row index of each token; see `check_positions`.
+            real: False marks padding; None says there is none. Each window has a real token.
+        """
+        x = self.embed(_blank(values, real)) + self._position(positions, real)
+        return self.compress(self.encoder(x, real))
+
+    def decode(self, latents: Latents, positions: Positions, real: Real | None = None) -> Values:
+        """The tokens of latents; arguments as for `encode`."""
+        x = self.expand(_blank(latents, real)) + self._position(positions, real)
+        return self.unembed(self.decoder(x, real))
+
+    def project(
+        self, latents: Latents, real: Real | None = None
+    ) -> Float[Tensor, "batch projection"]:
+        """The contrastive loss's view of a whole window, in which padding counts as zero.
+
+        Raises:
+            ValueError: if the window is not of the length the head was made for.
+        """
+        if latents.shape[1] != self.window:
+            raise ValueError(
+                f"a window of {latents.shape[1]} tokens, the projection head takes {self.window}; "
+                "pad it and pass `real`"
+            )
+        return self.head(_blank(latents, real).flatten(1))
+
+    def check_positions(self, largest: Sequence[int]) -> None:
+        """Refuse data beyond the position tables, once, before a step indexes outside of them.
+
+        Args:
+            largest: token, layer and row index, each the largest of all data to be seen.
+
+        Raises:
+            ValueError: if one has no row in its table.
+        """
+        self.positions.check(largest)
+
+    @property
+    def num_parameters(self) -> int:
+        """Trainable values."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+    def _position(
+        self, positions: Positions, real: Real | None
+    ) -> Float[Tensor, "batch window d_model"]:
+        return self.positions(_blank(positions, real)).to(self.embed.weight.dtype)
+
+
+class ProjectionHead(nn.Module):
+    """Two linear layers, each with LayerNorm and ReLU, on the concatenated latents of a window.
+
+    Args:
+        inputs: entries of all latents of a window.
+        outputs: width of both layers.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(inputs, outputs, bias=False),
+            nn.LayerNorm(outputs),
+            nn.ReLU(),
+            nn.Linear(outputs, outputs, bias=False),
+            nn.LayerNorm(outputs),
+            nn.ReLU(),
+        )
+
+    def forward(self, x: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch outputs"]:
+        """Project flattened windows."""
+        return self.layers(x)
+
+
+def _blank(x: Tensor, real: Real | None) -> Tensor:
+    # Masking attention is not enough: 0 * NaN is NaN, and an index may lie beyond its table.
+    return x if real is None else x.masked_fill(~real[..., None], 0)

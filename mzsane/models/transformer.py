@@ -1,0 +1,113 @@
+"""Pre-LayerNorm transformer blocks as in GPT-2, without a causal mask and without biases."""
+
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+INIT_STD = 0.02
+"""Spread of initial weights in GPT-2; projections into the residual stream have less."""
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention within one sequence.
+
+    Args:
+        d_model: width of the residual stream, a multiple of `heads`.
+        heads: attention heads.
+        dropout: probability of dropping an attention weight.
+    """
+
+    def __init__(self, d_model: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        self.qkv = nn.Linear(d_model, 3 * d_model, bias=False)
+        self.out = nn.Linear(d_model, d_model, bias=False)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch window d_model"],
+        attend: Bool[Tensor, "batch 1 1 window"] | None,
+    ) -> Float[Tensor, "batch window d_model"]:
+        """Attend to the places where `attend` is True, or to all of the window."""
+        batch, window, d_model = x.shape
+        heads = self.qkv(x).view(batch, window, 3, self.heads, d_model // self.heads)
+        q, k, v = heads.permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=attend, dropout_p=self.dropout if self.training else 0.0
+        )
+        return self.out(mixed.transpose(1, 2).reshape(batch, window, d_model))
+
+
+class Block(nn.Module):
+    """Attention and a GELU network of width 4d, each behind a LayerNorm and beside a shortcut.
+
+    Args:
+        d_model: width of the residual stream.
+        heads: attention heads.
+        dropout: probability of dropping an attention weight or an entry added to the stream.
+    """
+
+    def __init__(self, d_model: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(d_model, bias=False)
+        self.attention = Attention(d_model, heads, dropout)
+        self.norm_mlp = nn.LayerNorm(d_model, bias=False)
+        self.expand = nn.Linear(d_model, 4 * d_model, bias=False)
+        self.contract = nn.Linear(4 * d_model, d_model, bias=False)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch window d_model"],
+        attend: Bool[Tensor, "batch 1 1 window"] | None,
+    ) -> Float[Tensor, "batch window d_model"]:
+        """The residual stream after this block."""
+        x = x + self.drop(self.attention(self.norm_attention(x), attend))
+        return x + self.drop(self.contract(F.gelu(self.expand(self.norm_mlp(x)))))
+
+
+class Transformer(nn.Module):
+    r"""A stack of blocks.
+
+    Linear weights start from :math:`N(0, 0.02^2)`, projections into the residual stream from
+    :math:`0.02 / \sqrt{2L}`, so that the stream's spread does not grow with depth `L`.
+
+    Args:
+        d_model: width of the residual stream.
+        heads: attention heads; `d_model` is a multiple of it.
+        layers: blocks.
+        dropout: see `Block`.
+
+    Raises:
+        ValueError: if `d_model` is not a multiple of `heads`.
+    """
+
+    def __init__(self, d_model: int, heads: int, layers: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        if d_model % heads:
+            raise ValueError(f"d_model {d_model} is not a multiple of heads {heads}")
+        blocks = [Block(d_model, heads, dropout) for _ in range(layers)]
+        for block in blocks:
+            for linear in (block.attention.qkv, block.expand):
+                nn.init.normal_(linear.weight, std=INIT_STD)
+            for linear in (block.attention.out, block.contract):
+                nn.init.normal_(linear.weight, std=INIT_STD / (2 * layers) ** 0.5)
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch window d_model"],
+        real: Bool[Tensor, "batch window"] | None = None,
+    ) -> Float[Tensor, "batch window d_model"]:
+        """Transform windows.
+
+        Args:
+            x: one vector per token.
+            real: False marks padding, to which nothing attends; None says there is none, which
+                lets attention choose its fastest kernel.
+        """
+        attend = None if real is None else real[:, None, None, :]
+        for block in self.blocks:
+            x = block(x, attend)
+        return x

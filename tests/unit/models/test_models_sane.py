@@ -1,0 +1,166 @@
+"""The autoencoder keeps sequences apart, never reads padding, and learns with all its weights."""
+
+import pytest
+import torch
+
+from mzsane.models import Sane
+
+SIZES = {"d_token": 6, "d_model": 16, "heads": 2, "layers": 2, "latent": 4, "window": 5}
+KINDS = [{"max_positions": [20, 4, 6]}, {"positions": "sinusoidal"}]
+
+
+@pytest.fixture(params=KINDS, ids=["learned", "sinusoidal"])
+def model(request):
+    torch.manual_seed(0)
+    model = Sane(**SIZES, **request.param)
+    # Larger than at initialisation, so that attention moves a lot from token to token.
+    for p in model.encoder.parameters():
+        p.data.mul_(10) if p.dim() > 1 else None
+    return model
+
+
+@pytest.fixture
+def batch():
+    generator = torch.Generator().manual_seed(1)
+    values = torch.randn(3, 5, 6, generator=generator)
+    positions = torch.stack(
+        [torch.randint(0, n, (3, 5), generator=generator) for n in (20, 4, 6)], dim=-1
+    )
+    real = torch.tensor([[True] * 5, [True] * 3 + [False] * 2, [True] + [False] * 4])
+    return values, positions, real
+
+
+def outputs(model, values, positions, real):
+    latents, decoded = model(values, positions, real)
+    return latents, decoded, model.project(latents, real)
+
+
+def test_a_token_influences_its_own_sequence_and_no_other(model, batch):
+    values, positions, _ = batch
+    before = outputs(model, values, positions, None)
+    values = values.clone()
+    values[1, 2] += 1
+    for old, new in zip(before, outputs(model, values, positions, None), strict=True):
+        assert torch.equal(old[0], new[0])
+        assert torch.equal(old[2], new[2])
+        changed = (old[1] != new[1]).flatten(1) if old.dim() == 3 else (old[1:2] != new[1:2])
+        assert changed.any(dim=-1).all()
+
+
+def test_positions_matter_to_encoder_and_decoder(model, batch):
+    values, positions, _ = batch
+    latents = model.encode(values, positions)
+    for axis in range(3):
+        moved = positions.clone()
+        moved[..., axis] = (moved[..., axis] + 1) % 4
+        assert not torch.allclose(model.encode(values, moved), latents)
+        assert not torch.allclose(model.decode(latents, moved), model.decode(latents, positions))
+
+
+@pytest.mark.parametrize("content", [0.0, 1e6, float("nan"), float("inf")])
+def test_what_stands_in_padding_is_never_read(model, batch, content):
+    values, positions, real = batch
+    expected = outputs(model, values, positions, real)
+    other = values.masked_fill(~real[..., None], content)
+    elsewhere = positions.masked_fill(~real[..., None], 10**6)
+    found = outputs(model, other, elsewhere, real)
+    for a, b in zip(expected[:2], found[:2], strict=True):
+        assert torch.equal(a[real], b[real])
+    assert torch.equal(expected[2], found[2])
+
+
+def test_a_padded_window_gives_what_the_short_one_gives(model, batch):
+    values, positions, real = batch
+    padded = model(values, positions, real)
+    short = model(values[1:2, :3], positions[1:2, :3])
+    for a, b in zip(padded, short, strict=True):
+        torch.testing.assert_close(a[1:2, :3], b, atol=1e-5, rtol=1e-5)
+
+
+def test_gradients_reach_every_parameter(model, batch):
+    _, decoded, projected = outputs(model, *batch)
+    weights = torch.randn(projected.shape, generator=torch.Generator().manual_seed(2))
+    (decoded[batch[2]].square().mean() + (projected * weights).mean()).backward()
+    unreached = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert not unreached
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=["learned", "sinusoidal"])
+def test_the_seed_decides_the_initial_weights(kind):
+    models = []
+    for seed in (3, 3, 4):
+        torch.manual_seed(seed)
+        models.append(Sane(**SIZES, **kind).state_dict())
+    assert all(torch.equal(models[0][n], models[1][n]) for n in models[0])
+    assert not torch.equal(models[0]["embed.weight"], models[2]["embed.weight"])
+
+
+def test_residual_projections_start_smaller_the_deeper_the_model():
+    model = Sane(**{**SIZES, "d_model": 128, "layers": 8}, positions="sinusoidal")
+    block = model.decoder.blocks[7]
+    assert block.attention.qkv.weight.std().item() == pytest.approx(0.02, rel=0.05)
+    for linear in (block.attention.out, block.contract):
+        assert linear.weight.std().item() == pytest.approx(0.02 / 4, rel=0.05)
+
+
+def test_the_published_configuration_has_the_published_size():
+    with torch.device("meta"):
+        model = Sane(288, 2048, 16, 8, 128, 256, max_positions=[60000, 150, 600])
+    assert model.num_parameters == 870_272_412
+
+
+def test_dropout_acts_in_training_only(batch):
+    model = Sane(**SIZES, positions="sinusoidal", dropout=0.5)
+    assert not torch.equal(model.encode(*batch), model.encode(*batch))
+    model.eval()
+    assert torch.equal(model.encode(*batch), model.encode(*batch))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=["learned", "sinusoidal"])
+def test_a_model_cast_to_bfloat16_stays_near_the_original(kind, batch):
+    torch.manual_seed(0)
+    model = Sane(**SIZES, **kind)
+    values, positions, real = batch
+    expected = model(values, positions, real)[1][real]
+    found = model.bfloat16()(values.bfloat16(), positions, real)[1][real]
+    torch.testing.assert_close(found.float(), expected, atol=0.05, rtol=0.05)
+
+
+def test_sinusoidal_positions_tell_a_million_tokens_apart():
+    model = Sane(**SIZES, positions="sinusoidal")
+    tokens = torch.tensor([0, 1, 2, 60_000, 999_999, 1_000_000])
+    vectors = model.positions(torch.stack([tokens, tokens * 0, tokens * 0], dim=-1)[None])[0]
+    distances = torch.cdist(vectors, vectors) + 10 * torch.eye(6)
+    assert distances.min() > 0.1
+    model.check_positions([10**9] * 3)
+
+
+def test_positions_beyond_a_table_are_refused_by_name():
+    model = Sane(**SIZES, max_positions=[20, 4, 6])
+    model.check_positions([19, 3, 5])
+    with pytest.raises(ValueError, match="layer index 4 is beyond the table of 4"):
+        model.check_positions([19, 4, 5])
+
+
+def test_a_window_of_another_length_is_refused_by_the_head(batch):
+    model = Sane(**SIZES, positions="sinusoidal")
+    latents = model.encode(batch[0][:, :3], batch[1][:, :3])
+    with pytest.raises(ValueError, match="3 tokens, the projection head takes 5"):
+        model.project(latents)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({}, "max_positions is needed"),
+        ({"max_positions": [3, 4]}, "three positive numbers"),
+        ({"max_positions": [3, 4, 0]}, "three positive numbers"),
+        ({"positions": "rotary"}, "choose from learned, sinusoidal"),
+        ({"positions": "sinusoidal", "d_model": 18}, "multiple of 4"),
+        ({"max_positions": [3, 4, 5], "d_model": 15}, "even width"),
+        ({"positions": "sinusoidal", "heads": 3}, "not a multiple of heads 3"),
+    ],
+)
+def test_impossible_sizes_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        Sane(**{**SIZES, **change})
