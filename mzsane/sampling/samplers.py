@@ -120,8 +120,8 @@ class Interpolate:
 
     Args:
         k: anchors that are mixed; all of them when there are fewer.
-        spread: :math:`c > 0`, how evenly the weight is spread: 1 is uniform over all mixtures, larger
-            values approach the mean of the `k`, smaller ones a single anchor.
+        spread: :math:`c > 0`, how evenly the weight is spread: 1 is uniform over all mixtures,
+            larger values approach the mean of the `k`, smaller ones a single anchor.
     """
 
     k: int = 2
