@@ -1,5 +1,6 @@
 """Nearest neighbours among many long vectors, and overlap of errors."""
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ def nearest(
     queries: Float[Tensor, "queries columns"],
     references: np.ndarray,
     rows: Int[np.ndarray, " references"],
+    spans: Sequence[slice],
     forbidden: Bool[Tensor, "queries references"] | None = None,
 ) -> Nearest:
     """Euclidean distance to, and place in `rows` of, the nearest reference.
@@ -31,23 +33,22 @@ def nearest(
     rounding. References closer together than that rounding may be confused.
 
     Args:
-        queries: vectors.
-        references: matrix ``[models, columns]``, perhaps a memory map, of which each needed element
-            is read once.
+        queries: vectors; one that is not finite is infinitely far from everything.
+        references: matrix ``[models, columns]``, perhaps a memory map.
         rows: which rows of it take part; at least one.
-        forbidden: pairs that do not count; a query with no pair left is infinitely far.
+        spans: which columns count.
+        forbidden: pairs that do not; a query with no pair left is infinitely far.
     """
-    squares = _squared_distances(queries, references, rows)
+    squares = _squared_distances(queries, references, rows, spans)
     if forbidden is not None:
         squares.masked_fill_(forbidden, torch.inf)
-    least, index = squares.min(1)
-    exact = torch.stack(
-        [
-            torch.linalg.vector_norm(query.double() - _read(references, row).double())
-            for query, row in zip(queries, rows[index.numpy()], strict=True)
-        ]
-    )
-    return Nearest(torch.where(least.isinf(), torch.inf, exact), index)
+    least, index = squares.nan_to_num(nan=torch.inf, posinf=torch.inf).min(1)
+    exact = [
+        _distance(query, references[row], spans)
+        for query, row in zip(queries, rows[index.numpy()], strict=True)
+    ]
+    distance = torch.tensor(exact, dtype=torch.float64)
+    return Nearest(distance.masked_fill(least.isinf(), torch.inf), index)
 
 
 def overlap(
@@ -62,12 +63,12 @@ def _squared_distances(
     queries: Float[Tensor, "queries columns"],
     references: np.ndarray,
     rows: Int[np.ndarray, " references"],
+    spans: Sequence[slice],
 ) -> Float[Tensor, "queries references"]:
     """All pairs by |q|² - 2 q·r + |r|², centred, which leaves less to cancel."""
     squares = torch.zeros(len(queries), len(rows), dtype=torch.float64)
-    for start in range(0, queries.shape[1], COLUMNS):
-        block = slice(start, start + COLUMNS)
-        right = _read(references, (rows, block))
+    for block in _blocks(spans):
+        right = _float32(references[rows, block])
         centre = right.mean(0)
         left, right = queries[:, block].to(right) - centre, right - centre
         squares += left.square().sum(1, dtype=torch.float64)[:, None]
@@ -75,6 +76,24 @@ def _squared_distances(
     return squares
 
 
-def _read(references: np.ndarray, where: object) -> Tensor:
-    """A part of the matrix in float32, copied, because a memory map is read-only."""
-    return torch.from_numpy(np.array(references[where], dtype=np.float32))
+def _distance(
+    query: Float[Tensor, " columns"], reference: np.ndarray, spans: Sequence[slice]
+) -> float:
+    """Of one pair, by subtraction."""
+    squares = (
+        (query[block].double() - _float32(reference[block])).square().sum()
+        for block in _blocks(spans)
+    )
+    return float(sum(squares)) ** 0.5
+
+
+def _blocks(spans: Sequence[slice]) -> Iterator[slice]:
+    """The spans, cut into pieces of at most `COLUMNS`."""
+    for span in spans:
+        for start in range(span.start, span.stop, COLUMNS):
+            yield slice(start, min(start + COLUMNS, span.stop))
+
+
+def _float32(values: np.ndarray) -> Tensor:
+    """A copy, because a memory map is read-only."""
+    return torch.from_numpy(np.array(values, dtype=np.float32))
