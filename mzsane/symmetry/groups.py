@@ -83,7 +83,7 @@ class Symmetry:
     def axis_maps(self, permutation: Permutation) -> dict[tuple[str, int], Int64[np.ndarray, "_"]]:
         """For each (tensor, axis) that moves: the index that its entry `i` is taken from."""
         return {
-            (place.tensor, place.axis): _along_axis(source, place)
+            (place.tensor, place.axis): along_axis(source, place)
             for group, source in zip(self.groups, permutation, strict=True)
             for place in group.places
         }
@@ -99,7 +99,7 @@ class Symmetry:
         """
         permuted = dict(state)
         for (name, axis), source in self.axis_maps(permutation).items():
-            _check_place(state, name, axis, len(source))
+            check_place(state, name, axis, len(source))
             index = torch.from_numpy(source).to(permuted[name].device)
             permuted[name] = permuted[name].index_select(axis, index)
         return permuted
@@ -120,14 +120,14 @@ class Symmetry:
         return cls(tuple(groups), tuple(document["rejected"]))
 
 
-def _along_axis(source: np.ndarray, place: Place) -> np.ndarray:
+def along_axis(source: np.ndarray, place: Place) -> np.ndarray:
     """A permutation of channels as one of all indices of an axis, which moves blocks as a whole."""
     repeats = np.arange(place.outer)[:, None, None] * len(source) * place.block
     blocks = source[None, :, None] * place.block
     return (repeats + blocks + np.arange(place.block)).reshape(-1)
 
 
-def _check_place(state: Mapping[str, Tensor], name: str, axis: int, length: int) -> None:
+def check_place(state: Mapping[str, Tensor], name: str, axis: int, length: int) -> None:
     if name not in state:
         raise ValueError(f"state dict: {name} is missing, on which the symmetry acts")
     if state[name].ndim <= axis or state[name].shape[axis] != length:
