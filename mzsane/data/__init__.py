@@ -1,0 +1,21 @@
+"""Windows of stored models in batches, drawn by a counter-based generator."""
+
+from mzsane.data.batch import Batch
+from mzsane.data.dataset import ValidationWindows, WindowDataset
+from mzsane.data.loader import Loader
+from mzsane.data.mixture import mixture
+from mzsane.data.noise import counter_normal, counter_uniform, perturb
+from mzsane.data.windows import WindowPlan, window_index
+
+__all__ = [
+    "Batch",
+    "Loader",
+    "ValidationWindows",
+    "WindowDataset",
+    "WindowPlan",
+    "counter_normal",
+    "counter_uniform",
+    "mixture",
+    "perturb",
+    "window_index",
+]

@@ -1,0 +1,136 @@
+"""The stores of a run, as Lightning wants them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+from mzsane.data.batch import Batch
+from mzsane.data.dataset import ValidationWindows, WindowDataset
+from mzsane.data.loader import Loader, as_it_is
+from mzsane.stores import TokenStore
+
+
+class ZooData(pl.LightningDataModule):
+    """Training and validation windows of one or several zoos.
+
+    Stores are opened, and everything is checked, when this is made. The place in the stream of
+    training samples is part of a checkpoint. It is kept here as well as by Lightning's loops,
+    because those forget it when training was stopped at the end of an epoch.
+
+    Args:
+        stores: by source, a path or an open store.
+        window: tokens of a window.
+        batch_size: windows of a step, all processes together.
+        samples_per_epoch: windows of an epoch, rounded down to whole batches.
+        mix: how often each source is drawn; see `mixture`.
+        temperature: of ``mix="temperature"``.
+        num_models: training networks per source; None takes all. Validation always takes all.
+        epochs: checkpoints of each network; None takes all.
+        validation_windows: of each held-out checkpoint, evenly spread; None covers the model.
+        workers: processes that read ahead; 0 reads in the training process.
+        seed: of the run.
+
+    Raises:
+        FileNotFoundError: if a store is missing.
+        ValueError: if a store or a setting cannot be used, or does not fit the others.
+    """
+
+    def __init__(
+        self,
+        stores: Mapping[str, str | Path | TokenStore],
+        window: int,
+        batch_size: int,
+        samples_per_epoch: int,
+        mix: str | Mapping[str, float] = "proportional",
+        temperature: float = 2.0,
+        num_models: int | None = None,
+        epochs: Sequence[int] | None = None,
+        validation_windows: int | None = None,
+        workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.stores = {name: _opened(store) for name, store in stores.items()}
+        self.train_windows = WindowDataset(
+            self.stores, window, seed, mix, temperature, num_models, epochs
+        )
+        self.validation = ValidationWindows(self.stores, window, seed, epochs, validation_windows)
+        self.window, self.batch_size, self.workers = window, batch_size, workers
+        self.samples_per_epoch = samples_per_epoch
+        self._loader = self._make_loader()
+        self._place: dict[str, Any] | None = None
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the sources; `Batch.source` numbers them."""
+        return self.train_windows.sources
+
+    @property
+    def d_token(self) -> int:
+        """Entries per token."""
+        return self.train_windows.d_token
+
+    @property
+    def max_positions(self) -> tuple[int, int, int]:
+        """Tokens, layers and rows of the largest models: the least sizes of position tables."""
+        layouts = [s.layout for store in self.stores.values() for s in store.architectures]
+        return (
+            max(layout.num_tokens for layout in layouts),
+            max(layout.num_layers for layout in layouts),
+            max(layer.rows for layout in layouts for layer in layout.layers),
+        )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch."""
+        return len(self._loader)
+
+    def train_dataloader(self) -> Loader:
+        """A stream that begins at its first sample, or where the resumed run was."""
+        rank, world_size = self._rank()
+        self._loader = self._make_loader(rank, world_size)
+        if self._place is not None:
+            self._loader.load_state_dict(self._place)
+            self._place = None
+        return self._loader
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """All validation windows in order; Lightning divides them among the processes."""
+        return DataLoader(
+            self.validation,
+            batch_size=max(self.batch_size // self._rank()[1], 1),
+            num_workers=self.workers,
+            collate_fn=as_it_is,
+            persistent_workers=self.workers > 0,
+            generator=torch.Generator(),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """The place in the stream of training samples."""
+        return self._loader.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The next `train_dataloader` goes on at this place."""
+        self._place = state_dict
+
+    def _make_loader(self, rank: int = 0, world_size: int = 1) -> Loader:
+        return Loader(
+            self.train_windows,
+            self.batch_size,
+            self.samples_per_epoch,
+            self.workers,
+            rank,
+            world_size,
+        )
+
+    def _rank(self) -> tuple[int, int]:
+        trainer = self.trainer
+        return (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+
+
+def _opened(store: str | Path | TokenStore) -> TokenStore:
+    return store if isinstance(store, TokenStore) else TokenStore.open(store)

@@ -1,0 +1,142 @@
+"""Where the entries of a window lie in a model's flat vector, whatever order its channels have.
+
+A permuted view is never made: permuting a model and cutting a window out of its tokens reads each
+entry from some place of the stored vector, and these places are computed for the window alone.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int64
+
+from mzsane.symmetry import Group, Permutation, Symmetry
+from mzsane.tokens import Layer, Layout
+
+Plan = Int64[np.ndarray, "window d_token"]
+AxisMaps = Mapping[tuple[str, int], np.ndarray]
+
+
+def window_index(
+    layout: Layout,
+    start: int,
+    stop: int,
+    symmetry: Symmetry | None = None,
+    permutation: Permutation | None = None,
+) -> Plan:
+    """Place in the flat vector of each entry of tokens `start` to `stop`, -1 for padding.
+
+    With `symmetry` and `permutation` the tokens are those of
+    ``symmetry.apply(model, permutation)``, the places still those of the model as it is. For many
+    windows of one layout, keep a `WindowPlan`.
+    """
+    return WindowPlan(layout, symmetry).index(start, stop, permutation)
+
+
+class _Part(NamedTuple):
+    """A tensor as the columns `first` to `last` of a layer's rows."""
+
+    name: str
+    shape: tuple[int, ...]
+    offset: int
+    row_axes: int  # the leading axes that number the rows; the others number the columns
+    first: int
+    last: int
+
+
+class _LayerPlan(NamedTuple):
+    layer: Layer
+    parts: tuple[_Part, ...]
+    symmetry: Symmetry  # restricted to the tensors of this layer
+    groups: tuple[int, ...]  # which groups of the whole symmetry those are
+
+
+class WindowPlan:
+    """What `window_index` needs to know of one layout and symmetry, worked out once."""
+
+    def __init__(self, layout: Layout, symmetry: Symmetry | None = None) -> None:
+        shapes = {name: shape for name, shape, _ in layout.shapes}
+        self.d_token, self.num_tokens = layout.d_token, layout.num_tokens
+        self._layers = [
+            _plan(layer, shapes, layout.offsets, symmetry or Symmetry(()))
+            for layer in layout.layers
+        ]
+        self._first_tokens = [layer.first_token for layer in layout.layers]
+
+    def index(self, start: int, stop: int, permutation: Permutation | None = None) -> Plan:
+        """See `window_index`; None leaves the channels in their order."""
+        index = np.full((stop - start, self.d_token), -1, np.int64)
+        at = bisect_right(self._first_tokens, start) - 1
+        while at < len(self._layers) and self._first_tokens[at] < stop:
+            self._fill(index, self._layers[at], start, permutation)
+            at += 1
+        return index
+
+    def _fill(
+        self, index: Plan, plan: _LayerPlan, start: int, permutation: Permutation | None
+    ) -> None:
+        """Write the places of one layer's tokens into a window that begins at `start`."""
+        first, per_row = plan.layer.first_token, plan.layer.tokens_per_row
+        begin = max(start, first) - first
+        end = min(start + len(index), first + plan.layer.num_tokens) - first
+        if end <= begin:  # a layer without entries
+            return
+        rows = slice(begin // per_row, -(-end // per_row))
+        places = np.full((rows.stop - rows.start, per_row * self.d_token), -1, np.int64)
+        maps = _axis_maps(plan, permutation)
+        for part in plan.parts:
+            by_row, by_column = _places(part, maps)
+            np.add(by_row[rows, None], by_column, out=places[:, part.first : part.last])
+        skipped = begin - rows.start * per_row
+        tokens = places.reshape(-1, self.d_token)[skipped : skipped + end - begin]
+        index[begin + first - start : end + first - start] = tokens
+
+
+def _plan(
+    layer: Layer,
+    shapes: Mapping[str, tuple[int, ...]],
+    offsets: Mapping[str, int],
+    symmetry: Symmetry,
+) -> _LayerPlan:
+    parts, first = [], 0
+    for name, columns in layer.pieces:
+        axes = _row_axes(shapes[name], layer.rows)
+        parts.append(_Part(name, shapes[name], offsets[name], axes, first, first + columns))
+        first += columns
+    names = {part.name for part in parts}
+    acting = {
+        at: Group(group.name, group.size, places)
+        for at, group in enumerate(symmetry.groups)
+        if (places := tuple(place for place in group.places if place.tensor in names))
+    }
+    return _LayerPlan(layer, tuple(parts), Symmetry(tuple(acting.values())), tuple(acting))
+
+
+def _row_axes(shape: Sequence[int], rows: int) -> int:
+    """How many leading axes number the rows: one, or none, or those of length one as well."""
+    return next(axes for axes in range(len(shape) + 1) if math.prod(shape[:axes]) == rows)
+
+
+def _axis_maps(plan: _LayerPlan, permutation: Permutation | None) -> AxisMaps:
+    if permutation is None or not plan.groups:
+        return {}
+    return plan.symmetry.axis_maps(tuple(permutation[group] for group in plan.groups))
+
+
+def _places(part: _Part, maps: AxisMaps) -> tuple[np.ndarray, np.ndarray]:
+    """Flat places as a sum of what the row contributes and what the column contributes."""
+    strides = [math.prod(part.shape[axis + 1 :]) for axis in range(len(part.shape))]
+    steps = [
+        (maps[part.name, axis] if (part.name, axis) in maps else np.arange(length)) * stride
+        for axis, (length, stride) in enumerate(zip(part.shape, strides, strict=True))
+    ]
+    rows, columns = steps[: part.row_axes], steps[part.row_axes :]
+    return part.offset + _outer_sum(rows), _outer_sum(columns)
+
+
+def _outer_sum(steps: Sequence[np.ndarray]) -> np.ndarray:
+    """All sums with one summand of each array, in row-major order."""
+    return reduce(lambda sums, step: (sums[:, None] + step).reshape(-1), steps, np.zeros(1, int))

@@ -1,0 +1,164 @@
+"""Reading a store."""
+
+import json
+from hashlib import sha256
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from torch import Tensor
+
+from mzsane.architectures import Architecture
+from mzsane.stores.format import COMMAND, FORMAT, FORMAT_VERSION, get_columns, get_strings, get_text
+from mzsane.stores.report import Report
+from mzsane.stores.selection import chosen_epochs, chosen_models
+from mzsane.stores.shelf import Shelf
+from mzsane.symmetry import Symmetry
+from mzsane.tokens import Layout
+
+
+@dataclass(frozen=True, eq=False)
+class TokenStore:
+    """One source of models: every checkpoint once, in canonical form.
+
+    Holds no open file, so that it can be pickled and survives a fork.
+
+    Attributes:
+        path: of the file.
+        name: of the source.
+        settings: token size as asked for (0 = largest row), scheme, batchnorm, dtype.
+        provenance: where the models come from.
+        report: what was taken, skipped, rounded when the store was written.
+        content_hash: SHA-256 over all shelves; equal for equal models, whenever they were stored.
+        architectures: a shelf for each.
+    """
+
+    path: Path
+    name: str
+    settings: dict[str, Any]
+    provenance: dict[str, Any]
+    report: Report
+    content_hash: str
+    architectures: tuple[Shelf, ...]
+
+    @classmethod
+    def open(cls, path: str | Path) -> "TokenStore":
+        """Read everything but the weights.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is cut short, no token store, or of another format version.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no token store there; make it with `{COMMAND}`")
+        try:
+            file = h5py.File(path, "r")
+        except OSError as error:
+            raise ValueError(
+                f"{path}: damaged, cut short or no HDF5 file ({error}); make it with `{COMMAND}`"
+            ) from error
+        with file:
+            _check_format(path, file)
+            return cls(path, architectures=_shelves(path, file), **_fields(file))
+
+    @property
+    def d_token(self) -> int:
+        """Entries per token, the same on all shelves."""
+        return self.architectures[0].layout.d_token
+
+    def __len__(self) -> int:
+        """Number of checkpoints."""
+        return sum(len(shelf) for shelf in self.architectures)
+
+    def select(
+        self,
+        split: str | None = None,
+        num_models: int | None = None,
+        epochs: Sequence[int] | None = None,
+    ) -> list[np.ndarray]:
+        """Rows of each shelf; arguments and errors as `Shelf.select`, counted over all shelves."""
+        models = np.concatenate([shelf.models for shelf in self.architectures])
+        stored = np.concatenate([shelf.epochs for shelf in self.architectures])
+        names = chosen_models(models, split, num_models, self.name)
+        chosen = np.isin(models, names) & chosen_epochs(stored, epochs, self.name)
+        ends = np.cumsum([len(shelf) for shelf in self.architectures])[:-1]
+        return [np.flatnonzero(part) for part in np.split(chosen, ends)]
+
+    def references(self) -> dict[str, dict[str, Tensor]]:
+        """The models to which others were aligned, by the fingerprint of their architecture.
+
+        Given to `write_store`, they make another source of the same architectures share the
+        canonical form of this one.
+        """
+        return {
+            shelf.architecture.fingerprint: shelf.state(shelf.reference)
+            for shelf in self.architectures
+            if shelf.architecture is not None and shelf.reference is not None
+        }
+
+    def verify(self) -> None:
+        """Read all weights and compare them with the hash taken when they were written.
+
+        Raises:
+            ValueError: if a byte has changed.
+        """
+        if content_hash(self.architectures) != self.content_hash:
+            raise ValueError(
+                f"{self.path}: its content has changed since it was written; "
+                f"make it again with `{COMMAND}`"
+            )
+
+
+def content_hash(shelves: Sequence[Shelf]) -> str:
+    """SHA-256 over the digests of all shelves."""
+    return sha256("".join(shelf.digest() for shelf in shelves).encode()).hexdigest()
+
+
+def _check_format(path: Path, file: h5py.File) -> None:
+    if file.attrs.get("format") != FORMAT:
+        raise ValueError(f"{path}: an HDF5 file, but no token store; make one with `{COMMAND}`")
+    if (version := int(file.attrs["format_version"])) != FORMAT_VERSION:
+        raise ValueError(
+            f"{path}: token store of format {version}, this version reads format {FORMAT_VERSION}; "
+            f"make it again with `{COMMAND}`"
+        )
+
+
+def _fields(file: h5py.File) -> dict[str, Any]:
+    return {
+        "name": file.attrs["name"],
+        "settings": json.loads(file.attrs["settings"]),
+        "provenance": json.loads(get_text(file, "provenance")),
+        "report": Report.from_json(get_text(file, "report")),
+        "content_hash": file.attrs.get("content_hash", ""),
+    }
+
+
+def _shelves(path: Path, file: h5py.File) -> tuple[Shelf, ...]:
+    groups = file["shelves"]
+    name = file.attrs["name"]
+    return tuple(_shelf(path, name, groups[str(number)]) for number in range(len(groups)))
+
+
+def _shelf(path: Path, source: str, group: h5py.Group) -> Shelf:
+    weights, reference = group["weights"], int(group.attrs["reference"])
+    symmetry, architecture = get_text(group, "symmetry"), get_text(group, "architecture")
+    return Shelf(
+        path=path,
+        source=source,
+        layout=Layout.from_json(get_text(group, "layout")),
+        symmetry=Symmetry.from_json(symmetry) if symmetry else None,
+        architecture=Architecture.from_json(architecture) if architecture else None,
+        reference=None if reference < 0 else reference,
+        frame=group.attrs["frame"],
+        models=get_strings(group, "models"),
+        epochs=group["epochs"][()],
+        integers=group["integers"][()],
+        properties=get_columns(group["properties"]),
+        offset=weights.id.get_offset() or 0,
+        dtype=weights.dtype.name,
+    )
