@@ -1,0 +1,163 @@
+"""Each reconstruction loss equals a slow loop over the weights, and padding contributes nothing."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
+from mzsane.losses import MaskedReconstruction, masked_sums
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+NAMES = ["token", "token_dim", "window", "layer", "batch", "none"]
+
+
+def random_batch(seed=0, batch=3, window=5, d_token=4, layers=3, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    prediction, target = torch.randn(2, batch, window, d_token, generator=generator, dtype=dtype)
+    mask = torch.rand(batch, window, d_token, generator=generator) < 0.7
+    layer = torch.randint(0, layers, (batch, window), generator=generator)
+    return prediction, target, mask, layer
+
+
+def scope_of(name, b, w, d, layer):
+    """What two entries must share to be measured by the same spread."""
+    scopes = {"token": (b, w), "token_dim": d, "window": b, "layer": layer[b, w].item(), "batch": 0}
+    return scopes[name]
+
+
+def slow_loss(name, prediction, target, mask, layer, eps):
+    places = [tuple(place) for place in mask.nonzero().tolist()]
+    members = {}
+    if name != "none":
+        for place in places:
+            members.setdefault(scope_of(name, *place, layer), []).append(target[place].item())
+    total = 0.0
+    for place in places:
+        t, p = target[place].item(), prediction[place].item()
+        if name != "none":
+            values = members[scope_of(name, *place, layer)]
+            mean = sum(values) / len(values)
+            std = (sum((v - mean) ** 2 for v in values) / len(values)) ** 0.5
+            t, p = (t - mean) / (std + eps), (p - mean) / (std + eps)
+        total += (t - p) ** 2
+    return total / max(len(places), 1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(deadline=None, max_examples=15)
+@given(seed=st.integers(0, 10**6), eps=st.sampled_from([1e-4, 1e-2, 1.0]))
+def test_loss_equals_a_slow_loop(name, seed, eps):
+    batch = random_batch(seed)
+    expected = slow_loss(name, *batch, eps)
+    assert MaskedReconstruction(name, eps)(*batch).item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "tolerance"),
+    [
+        ("batch", "recon_loss_batch_normalized", 1e-6),
+        ("none", "recon_loss_none", 1e-12),
+        ("token", "recon_loss_token_normalized", 1e-12),
+    ],
+)
+def test_loss_equals_the_published_value(name, key, tolerance):
+    golden = load_file(GOLDEN / "loss_inputs.safetensors")
+    prediction, target = golden["prediction"].double(), golden["target"].double()
+    layer = torch.zeros(golden["mask"].shape[:2], dtype=torch.int64)
+    loss = MaskedReconstruction(name)(prediction, target, golden["mask"].bool(), layer)
+    expected = json.loads((GOLDEN / "golden.json").read_text())[key]["loss"]
+    assert loss.item() == pytest.approx(expected, rel=tolerance)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("content", [0.0, 1e9, float("nan"), float("inf")])
+def test_padding_contributes_nothing(name, content):
+    prediction, target, mask, layer = random_batch()
+    mask[0, 3:] = False
+    expected = MaskedReconstruction(name)(prediction, target, mask, layer)
+    padded = [x.masked_fill(~mask, content).requires_grad_() for x in (prediction, target)]
+    padded[1] = padded[1].detach()
+    layer = layer.clone()
+    layer[0, 3:] = 99
+    loss = MaskedReconstruction(name)(*padded, mask, layer)
+    loss.backward()
+    assert torch.equal(loss, expected)
+    assert not padded[0].grad[~mask].any()
+    assert padded[0].grad[mask].all()
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n != "none"])
+def test_the_scale_of_a_zoo_does_not_change_its_loss(name):
+    prediction, target, mask, layer = random_batch()
+    mask[:] = True
+    loss = MaskedReconstruction(name, eps=1e-12)
+    scaled = loss(prediction * 50 + 7, target * 50 + 7, mask, layer)
+    torch.testing.assert_close(scaled, loss(prediction, target, mask, layer))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_half_precision_is_summed_in_float32(name):
+    prediction, target, mask, layer = random_batch(batch=8, window=32, d_token=64)
+    halves = prediction.bfloat16(), target.bfloat16()
+    found = MaskedReconstruction(name)(*halves, mask, layer)
+    expected = MaskedReconstruction(name)(*(h.double() for h in halves), mask, layer)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_batch_without_weights_costs_nothing(name):
+    prediction, target, mask, layer = random_batch()
+    assert MaskedReconstruction(name)(prediction, target, mask & False, layer) == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_shape_depends_on_the_data(name):
+    with torch.device("meta"):  # where reading a value is an error
+        values, mask = torch.zeros(2, 3, 4), torch.zeros(2, 3, 4, dtype=torch.bool)
+        layer, source = torch.zeros(2, 3, dtype=torch.int64), torch.zeros(2, dtype=torch.int64)
+    assert MaskedReconstruction(name)(values, values, mask, layer).shape == ()
+    assert masked_sums(values, values, mask, source, 2).residual.shape == (2,)
+
+
+def test_sums_of_batches_give_r_squared_of_each_source():
+    batches = [random_batch(seed) for seed in range(3)]
+    sources = [torch.tensor(s) for s in ([0, 2, 0], [2, 2, 0], [0, 0, 2])]
+    sums = [
+        torch.stack(masked_sums(p, t, mask, source, 4))
+        for (p, t, mask, _), source in zip(batches, sources, strict=True)
+    ]
+    residual, weights, total, squares = sum(sums)
+    r_squared = 1 - residual / (squares - total**2 / weights)
+    for k in (0, 2):
+        pairs = [
+            (p[s == k][mask[s == k]], t[s == k][mask[s == k]])
+            for (p, t, mask, _), s in zip(batches, sources, strict=True)
+        ]
+        p, t = (torch.cat(x) for x in zip(*pairs, strict=True))
+        expected = 1 - (p - t).square().sum() / (t - t.mean()).square().sum()
+        torch.testing.assert_close(r_squared[k], expected)
+    assert weights[1] == weights[3] == 0
+
+
+def test_padding_is_in_no_sum():
+    prediction, target, mask, _ = random_batch()
+    source = torch.zeros(3, dtype=torch.int64)
+    expected = masked_sums(prediction, target, mask, source, 1)
+    found = masked_sums(
+        prediction.masked_fill(~mask, float("nan")), target.masked_fill(~mask, 5), mask, source, 1
+    )
+    assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(("tokens",), "choose from token, token_dim"), (("token", 0.0), "must be positive")],
+)
+def test_unknown_settings_of_reconstruction_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        MaskedReconstruction(*arguments)
