@@ -4,7 +4,7 @@ import hashlib
 import importlib
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +33,7 @@ class Architecture:
             Where the constructor has parameters called ``channels_in``, ``image_size``,
             ``input_shape`` or ``classes`` and this leaves them out, they are filled in from the
             two fields below.
-        input_shape: channels, height and width of an image.
+        input_shape: channels, height and width of an image; kept as a tuple.
         classes: number of logits.
         trusted: import a target from outside ``mzsane.architectures``, which runs foreign code.
             Never stored: a file from a zoo cannot vouch for itself.
@@ -44,8 +44,8 @@ class Architecture:
     """
 
     target: str
-    arguments: dict[str, Any]
-    input_shape: tuple[int, int, int]
+    arguments: Mapping[str, Any]
+    input_shape: Sequence[int]
     classes: int
     trusted: bool = field(default=False, compare=False)
     name: str = field(default="", compare=False)
@@ -140,11 +140,11 @@ class Architecture:
         except (ImportError, AttributeError, ValueError) as error:
             raise ValueError(f"{self.target} cannot be imported: {error}") from error
 
-    def _complete(self, parameters: Any) -> dict[str, Any]:
+    def _complete(self, parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
         known = {
             "channels_in": self.input_shape[0],
             "image_size": list(self.input_shape[1:]),
             "input_shape": list(self.input_shape),
             "classes": self.classes,
         }
-        return {key: known[key] for key in known if key in parameters} | self.arguments
+        return {key: known[key] for key in known if key in parameters} | dict(self.arguments)
