@@ -4,6 +4,7 @@ from mzsane.data.batch import Batch
 from mzsane.data.dataset import ValidationWindows, WindowDataset
 from mzsane.data.loader import Loader
 from mzsane.data.mixture import mixture
+from mzsane.data.module import ZooData
 from mzsane.data.noise import counter_normal, counter_uniform, perturb
 from mzsane.data.windows import WindowPlan, window_index
 
@@ -13,6 +14,7 @@ __all__ = [
     "ValidationWindows",
     "WindowDataset",
     "WindowPlan",
+    "ZooData",
     "counter_normal",
     "counter_uniform",
     "mixture",

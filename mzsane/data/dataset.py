@@ -139,6 +139,7 @@ class WindowDataset(Windows):
         if empty := [name for name, count in self.counts.items() if not count]:
             raise ValueError(f"{', '.join(empty)}: no model falls into the train split; add models")
         self.probabilities = mixture(self.counts, mix, temperature)
+        self._shares = np.cumsum(self.probabilities)[:-1]
         self._within = {
             source: np.cumsum([len(p.rows) if p.source == source else 0 for p in self._parts])
             for source in range(len(self.sources))
@@ -146,7 +147,7 @@ class WindowDataset(Windows):
 
     def _draw(self, k: int) -> _Draw:
         rng = np.random.default_rng([self.seed, TRAIN, k])
-        source = int(rng.choice(len(self.sources), p=self.probabilities))
+        source = int(np.searchsorted(self._shares, rng.random(), side="right"))
         ends = self._within[source]
         drawn = int(rng.integers(ends[-1]))
         at = int(np.searchsorted(ends, drawn, side="right"))

@@ -37,14 +37,20 @@ def window_index(
 
 
 class _Part(NamedTuple):
-    """A tensor as the columns `first` to `last` of a layer's rows."""
+    """A tensor as the columns `first` to `last` of a layer's rows.
+
+    An entry's place in the flat vector is `offset` plus a step for its index on each axis. The
+    leading `row_axes` number the rows; the others number the columns.
+    """
 
     name: str
-    shape: tuple[int, ...]
     offset: int
-    row_axes: int  # the leading axes that number the rows; the others number the columns
+    steps: tuple[np.ndarray, ...]  # of each axis, channels in their order
+    row_axes: int
     first: int
     last: int
+    by_row: np.ndarray  # the sums, channels in their order
+    by_column: np.ndarray
 
 
 class _LayerPlan(NamedTuple):
@@ -103,8 +109,7 @@ def _plan(
 ) -> _LayerPlan:
     parts, first = [], 0
     for name, columns in layer.pieces:
-        axes = _row_axes(shapes[name], layer.rows)
-        parts.append(_Part(name, shapes[name], offsets[name], axes, first, first + columns))
+        parts.append(_part(name, shapes[name], offsets[name], layer.rows, first, first + columns))
         first += columns
     names = {part.name for part in parts}
     acting = {
@@ -115,9 +120,13 @@ def _plan(
     return _LayerPlan(layer, tuple(parts), Symmetry(tuple(acting.values())), tuple(acting))
 
 
-def _row_axes(shape: Sequence[int], rows: int) -> int:
-    """How many leading axes number the rows: one, or none, or those of length one as well."""
-    return next(axes for axes in range(len(shape) + 1) if math.prod(shape[:axes]) == rows)
+def _part(name: str, shape: Sequence[int], offset: int, rows: int, first: int, last: int) -> _Part:
+    strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    steps = [np.arange(size) * stride for size, stride in zip(shape, strides, strict=True)]
+    # rows are numbered by the first axis, by none (a bare vector), or by leading axes of length one
+    axes = next(axes for axes in range(len(shape) + 1) if math.prod(shape[:axes]) == rows)
+    sums = offset + _sums(steps[:axes]), _sums(steps[axes:])
+    return _Part(name, offset, tuple(steps), axes, first, last, *sums)
 
 
 def _axis_maps(plan: _LayerPlan, permutation: Permutation | None) -> AxisMaps:
@@ -127,16 +136,17 @@ def _axis_maps(plan: _LayerPlan, permutation: Permutation | None) -> AxisMaps:
 
 
 def _places(part: _Part, maps: AxisMaps) -> tuple[np.ndarray, np.ndarray]:
-    """Flat places as a sum of what the row contributes and what the column contributes."""
-    strides = [math.prod(part.shape[axis + 1 :]) for axis in range(len(part.shape))]
-    steps = [
-        (maps[part.name, axis] if (part.name, axis) in maps else np.arange(length)) * stride
-        for axis, (length, stride) in enumerate(zip(part.shape, strides, strict=True))
-    ]
-    rows, columns = steps[: part.row_axes], steps[part.row_axes :]
-    return part.offset + _outer_sum(rows), _outer_sum(columns)
+    """Flat places as what the row contributes and what the column adds to it."""
+    moved = {
+        axis: maps[key] for axis in range(len(part.steps)) if (key := (part.name, axis)) in maps
+    }
+    if not moved:
+        return part.by_row, part.by_column
+    steps = [step[moved[axis]] if axis in moved else step for axis, step in enumerate(part.steps)]
+    columns = part.by_column if max(moved) < part.row_axes else _sums(steps[part.row_axes :])
+    return part.offset + _sums(steps[: part.row_axes]), columns
 
 
-def _outer_sum(steps: Sequence[np.ndarray]) -> np.ndarray:
+def _sums(steps: Sequence[np.ndarray]) -> np.ndarray:
     """All sums with one summand of each array, in row-major order."""
-    return reduce(lambda sums, step: (sums[:, None] + step).reshape(-1), steps, np.zeros(1, int))
+    return reduce(lambda sums, step: np.add.outer(sums, step).reshape(-1), steps, np.zeros(1, int))

@@ -65,4 +65,3 @@ def get_columns(group: h5py.Group) -> dict[str, np.ndarray]:
         unquote(name): get_strings(group, name) if column.dtype.kind in "SO" else column[()]
         for name, column in group.items()
     }
-

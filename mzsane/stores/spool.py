@@ -56,8 +56,10 @@ class Pile:
     def rows(self) -> np.ndarray:
         """All rows, mapped into memory, in the order in which they came."""
         shape = (len(self.keys), self.layout.parameters)
-        return np.zeros(shape, self.dtype) if 0 in shape else np.memmap(
-            self.file, self.dtype, "r", 0, shape
+        return (
+            np.zeros(shape, self.dtype)
+            if 0 in shape
+            else np.memmap(self.file, self.dtype, "r", 0, shape)
         )
 
     def order(self) -> list[int]:

@@ -25,9 +25,9 @@ from mzsane.stores.format import (
     put_strings,
     put_text,
 )
+from mzsane.stores.reading import TokenStore, content_hash
 from mzsane.stores.report import Report, first_reasons
 from mzsane.stores.spool import Pile, Spool
-from mzsane.stores.store import TokenStore, content_hash
 from mzsane.zoos import ModelRecord, Skipped
 
 Progress = Callable[[str, int, int | None], None]
@@ -101,7 +101,9 @@ def write_store(
     return report
 
 
-def _collect(records: Iterable[ModelRecord | Skipped], spool: Spool, tell: Progress) -> list[Skipped]:
+def _collect(
+    records: Iterable[ModelRecord | Skipped], spool: Spool, tell: Progress
+) -> list[Skipped]:
     skipped = []
     for done, record in enumerate(records):
         tell("read", done, None)

@@ -1,9 +1,9 @@
 """Reading a store."""
 
 import json
-from hashlib import sha256
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
