@@ -69,7 +69,7 @@ class Matcher:
         descent = _Descent(self._views, self._rows, state, self.symmetry.identity())
         waiting = set(range(len(self.symmetry.groups)))
         for _ in range(rounds):
-            for group in rng.permutation(sorted(waiting)):
+            for group in rng.permutation(sorted(waiting)).tolist():
                 waiting.discard(group)
                 waiting |= descent.improve(group)
             if not waiting:
