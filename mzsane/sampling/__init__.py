@@ -6,6 +6,7 @@ from mzsane.sampling.generate import (
     population_of,
     reconstruct,
     reconstruct_rows,
+    shared,
     stored_models,
 )
 from mzsane.sampling.samplers import KDE, Gaussian, Interpolate, Sampler
@@ -25,5 +26,6 @@ __all__ = [
     "population_of",
     "reconstruct",
     "reconstruct_rows",
+    "shared",
     "stored_models",
 ]

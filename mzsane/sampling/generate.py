@@ -1,5 +1,7 @@
 """From latents back to models that can be run."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -25,9 +27,9 @@ def generate(
     """Draw `n` models of the anchors' architecture.
 
     What is no token (integer buffers, running statistics and, with ``batchnorm=ignore``,
-    BatchNorm's scale and shift) no sampler draws: floating-point tensors are the mean over the
-    anchors, integers those of the first. Running statistics then fit no drawn model and are to be
-    computed anew from validation images (`mzsane.populations.condition`).
+    BatchNorm's scale and shift) no sampler draws: it is `shared` by all. Running statistics then
+    fit no drawn model and are to be computed anew from validation images
+    (`mzsane.populations.condition`).
 
     Two calls that draw five models each from one generator give the ten that one call gives: to
     stream many, call repeatedly.
@@ -45,11 +47,7 @@ def generate(
         ValueError: the architecture of the anchors is unknown.
     """
     latents = sampler.sample(anchors.latents, anchors.layers, n, generator)
-    mean = {
-        name: tensor.mean(0, keepdim=True) if tensor.is_floating_point() else tensor[:1]
-        for name, tensor in _carried(anchors.shelf, anchors.rows).items()
-    }
-    carried = {name: tensor.expand(n, *tensor.shape[1:]) for name, tensor in mean.items()}
+    carried = shared(_carried(anchors.shelf, anchors.rows), n)
     return _assemble(model, latents, anchors.shelf, carried, window, halo)
 
 
@@ -95,6 +93,16 @@ def population_of(shelf: Shelf, tensors: dict[str, Tensor]) -> Population:
             "run; preprocess the zoo with an architecture"
         )
     return Population(shelf.architecture, tensors)
+
+
+def shared(tensors: Mapping[str, Tensor], n: int) -> dict[str, Tensor]:
+    """What `n` models made of several have in common: mean of floats, integers of the first."""
+    return {
+        name: (tensor.mean(0) if tensor.is_floating_point() else tensor[0])
+        .expand(n, *tensor.shape[1:])
+        .clone()
+        for name, tensor in tensors.items()
+    }
 
 
 def _carried(shelf: Shelf, rows: Int[np.ndarray, " rows"]) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ at once or in two fives gives the same ten, so a caller may stream as many as me
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 
+@runtime_checkable
 class Sampler(Protocol):
     """Anything that draws latents of whole models from those of the anchors."""
 

@@ -1,0 +1,131 @@
+"""The trivial ways to get a model, which a generator has to beat (arXiv:2506.07998)."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mzsane.evaluation.novelty import trained_parameters
+from mzsane.evaluation.streams import Stream, torch_generator
+from mzsane.populations import Population, initialise
+from mzsane.sampling import KDE, shared
+from mzsane.symmetry import Symmetry
+from mzsane.tokens import Layout
+
+BANDWIDTH = 0.2
+"""Of densities over weights, in standard deviations over the anchors, as published for latents."""
+
+Kind = Literal["sampler", "baseline", "zoo"]
+
+
+class Method(NamedTuple):
+    """A way to get models, and the models it gave."""
+
+    name: str
+    kind: Kind
+    population: Population
+
+
+def weight_baselines(
+    anchors: Population,
+    layout: Layout,
+    symmetry: Symmetry | None,
+    n: int,
+    stream: Stream,
+    scales: Sequence[float] = (0.2, 0.5),
+) -> Iterator[Method]:
+    """All that is made of the anchors' weights without an autoencoder.
+
+    Only trained parameters are drawn; buffers are the anchors' (`mzsane.sampling.shared`), and
+    running statistics to be computed anew.
+
+    Args:
+        anchors: in canonical form.
+        layout: theirs.
+        symmetry: theirs; without it there is no ``average_permuted``.
+        n: models of each method; an average is one model.
+        stream: decides every draw.
+        scales: of ``anchor_noise_<scale>``, in standard deviations of each tensor.
+
+    Yields:
+        ``random``: untrained networks. ``anchor_noise_<scale>``: see `add_noise`. ``average``: of
+        the anchors as stored, that is, aligned. ``average_permuted``: see `permute`.
+        ``weight_kde`` and ``weight_kde_joint``: see `weight_kde`.
+    """
+    seeds = stream("random").integers(2**31, size=n).tolist()
+    yield Method("random", "baseline", initialise(anchors.architecture, seeds))
+    for scale in scales:
+        name = f"anchor_noise_{scale:g}"
+        yield Method(name, "baseline", add_noise(anchors, n, scale, stream(name)))
+    yield Method("average", "baseline", average(anchors))
+    if symmetry is not None:
+        permuted = permute(anchors, symmetry, stream("average_permuted"))
+        yield Method("average_permuted", "baseline", average(permuted))
+    for name, draw in (("weight_kde", "token"), ("weight_kde_joint", "joint")):
+        density = KDE(draw, BANDWIDTH)
+        yield Method(name, "baseline", weight_kde(anchors, layout, n, density, stream(name)))
+
+
+def add_noise(anchors: Population, n: int, scale: float, rng: np.random.Generator) -> Population:
+    """Anchors plus normal noise of `scale` times the standard deviation of each of its tensors."""
+    chosen = anchors[torch.from_numpy(rng.integers(len(anchors), size=n))]
+    trained = trained_parameters(anchors.architecture)
+    noised = {
+        name: tensor + scale * _spread(tensor) * _normal(rng, tensor)
+        for name, tensor in chosen.tensors.items()
+        if name in trained
+    }
+    return Population(chosen.architecture, chosen.tensors | noised)
+
+
+def average(anchors: Population) -> Population:
+    """One model, the mean of all."""
+    return Population(anchors.architecture, shared(anchors.tensors, 1))
+
+
+def permute(anchors: Population, symmetry: Symmetry, rng: np.random.Generator) -> Population:
+    """The same functions, each with its channels in a random order.
+
+    A store holds no model in the order in which it was trained; random orders are as unrelated as
+    those of independent initialisations, so the average of these stands for that of raw models.
+    """
+    states = [
+        symmetry.apply(anchors.state(model), symmetry.random(rng)) for model in range(len(anchors))
+    ]
+    return Population.from_states(anchors.architecture, states)
+
+
+def weight_kde(
+    anchors: Population, layout: Layout, n: int, density: KDE, rng: np.random.Generator
+) -> Population:
+    """Models from a kernel density over the anchors' weights.
+
+    Args:
+        anchors: in canonical form.
+        layout: theirs.
+        n: models.
+        density: every weight counts as a token: ``token`` takes each weight from an anchor of its
+            own, ``joint`` all weights of a model from one anchor.
+        rng: decides the draw.
+    """
+    flat = layout.flatten(anchors.tensors).unsqueeze(-1)
+    layers = torch.zeros(flat.shape[1], dtype=torch.long)
+    drawn = layout.unflatten(density.sample(flat, layers, n, torch_generator(rng)).squeeze(-1))
+    trained = trained_parameters(anchors.architecture)
+    tensors = {
+        name: drawn[name] if name in trained else buffer
+        for name, buffer in shared(anchors.tensors, n).items()
+    }
+    return Population(anchors.architecture, tensors)
+
+
+def _spread(tensor: Tensor) -> Tensor:
+    """Standard deviation of each model's tensor; a scalar has none."""
+    std = tensor.flatten(1).std(1, correction=0)
+    return std.reshape(-1, *[1] * (tensor.ndim - 1))
+
+
+def _normal(rng: np.random.Generator, like: Tensor) -> Tensor:
+    return torch.from_numpy(rng.standard_normal(like.shape, dtype=np.float32)).to(like)

@@ -1,0 +1,169 @@
+"""The zero-shot protocol: every sampler beside every baseline, on every image set."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+from mzsane.evaluation.baselines import Method, weight_baselines
+from mzsane.evaluation.judging import Judge, fits
+from mzsane.evaluation.novelty import Neighbourhood
+from mzsane.evaluation.streams import stream_of, torch_generator
+from mzsane.evaluation.table import Row
+from mzsane.images import ImageSet
+from mzsane.models import Sane
+from mzsane.sampling import (
+    Sampler,
+    choose_rows,
+    encode_rows,
+    generate,
+    reconstruct,
+    reconstruct_rows,
+    stored_models,
+)
+from mzsane.stores import Progress, Shelf, TokenStore
+
+
+class Case(NamedTuple):
+    """One architecture of one source.
+
+    Attributes:
+        shelf: its stored models.
+        train: rows that the autoencoder was trained on.
+        heldout: rows of its test split; may be empty.
+        images: sets that its networks can be run on.
+    """
+
+    shelf: Shelf
+    train: Int[np.ndarray, " rows"]
+    heldout: Int[np.ndarray, " heldout_rows"]
+    images: dict[str, ImageSet]
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """What is sampled from an autoencoder, and against what it is held.
+
+    Models of every source and architecture are evaluated, without any training, on every image set
+    of their image shape and number of classes. Anchors, and the models from which novelty is
+    measured, are of the stores' train split, held-out models of its test split.
+
+    Args:
+        stores: by source.
+        images: loads each image set; the key is its name in the table.
+        samplers: by the name of the method.
+        num_anchors: stored models that are sampled from; all if there are fewer.
+        num_samples: models of each method.
+        num_models: as the autoencoder was trained: models per source; None is all.
+        epochs: as the autoencoder was trained: checkpoints of each model; None is all.
+        halo: tokens of context on each side of a window, for models longer than the
+            autoencoder's; None is an eighth of the window.
+        seed: each method's draws are a function of it, of source, architecture and method.
+        workers: processes that evaluate; -1 takes every core.
+        progress: is told the method that is done, and how many are.
+    """
+
+    stores: Mapping[str, TokenStore]
+    images: Mapping[str, Callable[[], ImageSet]]
+    samplers: Mapping[str, Sampler]
+    num_anchors: int = 30
+    num_samples: int = 30
+    num_models: int | None = None
+    epochs: Sequence[int] | None = None
+    halo: int | None = None
+    seed: int = 0
+    workers: int = -1
+    progress: Progress | None = None
+
+    def run(self, model: Sane, step: int = 0) -> list[Row]:
+        """Rows of the results table.
+
+        Args:
+            model: the autoencoder; left in the mode and on the device in which it came.
+            step: of its training, for the table.
+
+        Raises:
+            ValueError: a source has no training models, does not say how to build its networks, or
+                fits no image set.
+        """
+        rows: list[Row] = []
+        for done, (case, judge, method) in enumerate(self._work(model), start=1):
+            constant = {
+                "anchors": min(self.num_anchors, len(case.train)),
+                "seed": self.seed,
+                "step": step,
+            }
+            rows += [row | constant for row in judge.rows(method)]
+            if self.progress is not None:
+                self.progress(f"{case.shelf.source}: {method.name}", done, None)
+        return rows
+
+    def _work(self, model: Sane) -> Iterator[tuple[Case, Judge, Method]]:
+        """Methods one after the other, so that one population is in memory at a time."""
+        images = {name: load() for name, load in self.images.items()}
+        device = next(model.parameters()).device
+        cases = [case for store in self.stores.values() for case in self._cases(store, images)]
+        for case in cases:
+            neighbourhood = Neighbourhood.of(case.shelf, case.train)
+            judge = Judge(neighbourhood, case.images, self.workers, device)
+            for method in self._methods(model, case):
+                yield case, judge, method
+
+    def _cases(self, store: TokenStore, images: Mapping[str, ImageSet]) -> Iterator[Case]:
+        """Architectures of a store of which there are training models."""
+        chosen = store.select("train", self.num_models, self.epochs)
+        heldout = store.select("test", None, self.epochs)
+        if not any(map(len, chosen)):
+            raise ValueError(f"{store.name}: no models in its train split; store more models")
+        for shelf, train, test in zip(store.architectures, chosen, heldout, strict=True):
+            if len(train):
+                yield Case(shelf, train, test, _fitting(shelf, images))
+
+    def _methods(self, model: Sane, case: Case) -> Iterator[Method]:
+        """The zoo's own models, the baselines, and what the samplers draw."""
+        shelf, n = case.shelf, self.num_samples
+        stream = partial(stream_of, self.seed, shelf.source, shelf.architecture.fingerprint)
+        window = model.window
+        halo = window // 8 if self.halo is None else self.halo
+
+        rows = choose_rows(shelf, case.train, self.num_anchors, stream("anchors"))
+        stored = stored_models(shelf, rows)
+        yield Method("anchors", "zoo", stored)
+        yield from weight_baselines(stored, shelf.layout, shelf.symmetry, n, stream)
+
+        anchors = encode_rows(model, shelf, rows, window, halo)
+        yield Method("reconstructed", "baseline", reconstruct(model, anchors, window, halo))
+        if len(case.heldout):
+            unseen = choose_rows(shelf, case.heldout, n, stream("heldout"))
+            yield Method("heldout", "zoo", stored_models(shelf, unseen))
+            again = reconstruct_rows(model, shelf, unseen, window, halo)
+            yield Method("heldout_reconstructed", "baseline", again)
+
+        for name, sampler in self.samplers.items():
+            generator = torch_generator(stream(name))
+            drawn = generate(model, anchors, sampler, n, generator, window, halo)
+            yield Method(name, "sampler", drawn)
+
+
+def _fitting(shelf: Shelf, images: Mapping[str, ImageSet]) -> dict[str, ImageSet]:
+    """The image sets that a shelf's networks can be run on.
+
+    Raises:
+        ValueError: there are none, or it is unknown what the networks are.
+    """
+    if shelf.architecture is None:
+        raise ValueError(
+            f"{shelf.source}: the store does not say how to build its networks, so they cannot be "
+            "evaluated; preprocess the zoo with an architecture"
+        )
+    fitting = {name: one for name, one in images.items() if fits(shelf.architecture, one)}
+    if not fitting:
+        raise ValueError(
+            f"{shelf.source}: no image set has images {list(shelf.architecture.input_shape)} in "
+            f"{shelf.architecture.classes} classes (there are {', '.join(images) or 'none'}); add "
+            "one to evaluation.images"
+        )
+    return fitting

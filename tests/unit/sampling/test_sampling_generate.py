@@ -1,0 +1,132 @@
+"""Anchors are drawn as promised, and generated models are whole models of their architecture."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mzsane.models import Sane
+from mzsane.sampling import (
+    KDE,
+    Interpolate,
+    choose_rows,
+    encode_rows,
+    generate,
+    reconstruct,
+    shared,
+    stored_models,
+)
+from mzsane.sampling import anchors as anchors_module
+
+
+class Copy(Sane):
+    """An autoencoder without loss: latents are the tokens."""
+
+    def encode(self, values, positions, real=None):
+        return values
+
+    decode = encode
+
+
+def copy(shelf):
+    return Copy(shelf.layout.d_token, 16, 2, 1, shelf.layout.d_token, 16, "sinusoidal")
+
+
+def equal(population, shelf, rows):
+    stored = shelf.states(np.asarray(rows))
+    assert population.tensors.keys() == stored.keys()
+    return all(torch.equal(population.tensors[name], stored[name]) for name in stored)
+
+
+@given(count=st.integers(1, 40), seed=st.integers(0, 100))
+@settings(max_examples=30, deadline=None)
+def test_every_model_is_drawn_once_before_any_twice(cnn_shelf, count, seed):
+    candidates = cnn_shelf.select("train")
+    rows = choose_rows(cnn_shelf, candidates, count, np.random.default_rng(seed))
+    assert len(rows) == min(count, len(candidates))
+    assert (np.diff(rows) > 0).all()
+    assert set(rows) <= set(candidates)
+    models = len(set(cnn_shelf.models[candidates]))
+    assert len(set(cnn_shelf.models[rows])) == min(count, models)
+
+
+def test_the_seed_decides_which_anchors_are_drawn(cnn_shelf):
+    candidates = cnn_shelf.select("train")
+    first, again = (
+        [tuple(choose_rows(cnn_shelf, candidates, 3, np.random.default_rng(s))) for s in range(9)]
+        for _ in range(2)
+    )
+    assert first == again
+    assert len(set(first)) > 3
+
+
+def test_no_anchors_left_is_one_sentence(cnn_shelf):
+    with pytest.raises(ValueError, match="tiny: no anchors left after filtering") as caught:
+        choose_rows(cnn_shelf, np.array([], dtype=np.int64), 5, np.random.default_rng(0))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_autoencoder_for_other_tokens_is_refused(cnn_shelf):
+    other = Sane(7, 16, 2, 1, 5, 16, "sinusoidal")
+    with pytest.raises(ValueError, match=r"tokens\.size=7"):
+        encode_rows(other, cnn_shelf, np.array([0]), 16, 2)
+
+
+def test_encoding_anchors_in_groups_changes_nothing(cnn_shelf, small_sane, monkeypatch):
+    model, rows = small_sane(cnn_shelf.layout.d_token), np.arange(7)
+    whole = encode_rows(model, cnn_shelf, rows, 16, 2)
+    monkeypatch.setattr(anchors_module, "_together", lambda shelf: 2)
+    parts = encode_rows(model, cnn_shelf, rows, 16, 2)
+    torch.testing.assert_close(whole.latents, parts.latents)
+    assert torch.equal(whole.layers, cnn_shelf.layout.positions[:, 1])
+
+
+@pytest.mark.parametrize("shelf", ["cnn_shelf", "resnet_shelf"])
+def test_an_autoencoder_without_loss_gives_back_the_stored_models(shelf, request):
+    shelf = request.getfixturevalue(shelf)
+    rows = np.arange(3)
+    anchors = encode_rows(copy(shelf), shelf, rows, 16, 2)
+    assert equal(reconstruct(copy(shelf), anchors, 16, 2), shelf, rows)
+    assert equal(stored_models(shelf, rows), shelf, rows)
+
+
+def test_a_density_without_width_around_one_anchor_is_that_anchor(cnn_shelf):
+    model = copy(cnn_shelf)
+    anchors = encode_rows(model, cnn_shelf, np.array([3]), 16, 2)
+    generator = torch.Generator().manual_seed(0)
+    drawn = generate(model, anchors, KDE("joint", 0.0), 4, generator, 16, 2)
+    assert equal(drawn, cnn_shelf, [3, 3, 3, 3])
+    assert drawn.architecture == cnn_shelf.architecture
+
+
+def test_what_is_no_token_is_shared_by_all_that_is_drawn(resnet_shelf):
+    model, rows = copy(resnet_shelf), np.array([0, 2, 5])
+    anchors = encode_rows(model, resnet_shelf, rows, 16, 2)
+    generator = torch.Generator().manual_seed(0)
+    drawn = generate(model, anchors, KDE("token", 0.1), 4, generator, 16, 2).tensors
+    stored = resnet_shelf.states(rows)
+    for model_number in range(4):
+        mean = drawn["bn1.running_var"][model_number]
+        torch.testing.assert_close(mean, stored["bn1.running_var"].mean(0))
+        count = drawn["bn1.num_batches_tracked"][model_number]
+        assert torch.equal(count, stored["bn1.num_batches_tracked"][0])
+    assert (drawn["bn1.weight"][0] != drawn["bn1.weight"][1]).any()
+
+
+def test_models_can_be_drawn_a_few_at_a_time(cnn_shelf, small_sane):
+    model = small_sane(cnn_shelf.layout.d_token)
+    anchors = encode_rows(model, cnn_shelf, np.arange(6), 16, 2)
+    whole = generate(model, anchors, Interpolate(3), 5, torch.Generator().manual_seed(1), 16, 2)
+    generator = torch.Generator().manual_seed(1)
+    parts = [generate(model, anchors, Interpolate(3), n, generator, 16, 2) for n in (2, 3)]
+    for name, tensor in whole.tensors.items():
+        torch.testing.assert_close(torch.cat([part.tensors[name] for part in parts]), tensor)
+
+
+def test_shared_tensors_are_no_views_of_each_other():
+    mean = shared({"buffer": torch.tensor([[1.0], [3.0]]), "count": torch.tensor([4, 7])}, 2)
+    assert mean["buffer"].tolist() == [[2.0], [2.0]]
+    assert mean["count"].tolist() == [4, 4]
+    mean["buffer"][0] = 9
+    assert mean["buffer"][1].item() == 2.0
