@@ -9,7 +9,11 @@ from torch import Tensor, nn
 
 AXES = ("token", "layer", "row")
 INIT_STD = 0.02
-"""As in GPT-2; the unit spread of `nn.Embedding` would drown embedded weights of size 0.05."""
+"""As in GPT-2; the unit spread of `nn.Embedding` drowns the tokens, see `AMPLITUDE`."""
+AMPLITUDE = 0.1
+"""Height of the sinusoidal waves. Embedded tokens of weights of size 0.1 have entries of size 0.05;
+waves of height 1 drown them: R² .30 instead of .56 after 400 steps on synthetic zoos (d_model 128,
+2 + 2 layers, learning rate 1e-3), learned tables .31 with unit spread and .60 with 0.02."""
 
 
 class LearnedPositions(nn.Module):
@@ -61,7 +65,8 @@ class SinusoidalPositions(nn.Module):
     r"""Fixed position vectors without a maximum, for heterogeneous zoos (arXiv:2510.02096).
 
     The structure of `LearnedPositions` with :math:`E(p)` the sines and cosines of
-    :math:`p \cdot 10000^{-2i/w}`, :math:`i < w/2`, at table width :math:`w` (arXiv:1706.03762).
+    :math:`p \cdot 10000^{-2i/w}`, :math:`i < w/2`, at table width :math:`w` (arXiv:1706.03762),
+    times `AMPLITUDE`.
 
     Args:
         d_model: width of a position vector, a multiple of 4.
@@ -83,7 +88,7 @@ class SinusoidalPositions(nn.Module):
         # Not a buffer: a model cast to bfloat16 would cast it, and lose the phase of long models.
         step = torch.arange(self.frequencies, device=positions.device) / self.frequencies
         angles = positions[..., None] * torch.exp(-math.log(10_000) * step)
-        waves = torch.cat([angles.sin(), angles.cos()], dim=-1)
+        waves = AMPLITUDE * torch.cat([angles.sin(), angles.cos()], dim=-1)
         token, layer, row = waves.unbind(-2)
         return torch.cat([token + layer, row], dim=-1)
 
