@@ -158,7 +158,7 @@ class Layout:
             ValueError: if a tensor is missing, unknown or of another shape.
         """
         models = self._models(state, self._names)
-        if not self._floating:
+        if not self._floating:  # which torch.cat refuses
             return torch.zeros(*models, 0)
         dtype = common_dtype(state[name].dtype for name in self._floating)
         parts = [
@@ -208,9 +208,7 @@ class Layout:
         """
         models = self._models(state, self._names)
         values = [state[name] for name in self._names - self._carried]
-        dtype = (
-            common_dtype(value.dtype for value in values) if values else torch.get_default_dtype()
-        )
+        dtype = common_dtype(value.dtype for value in values)
         device = values[0].device if values else None
         tokens = torch.zeros(*models, self.num_tokens, self.size, dtype=dtype, device=device)
         pack(state, self.layers, tokens)
