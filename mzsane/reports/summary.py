@@ -1,0 +1,131 @@
+"""What a run found, for the terminal and as summary.md."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mzsane.reports.files import replacing
+from mzsane.reports.metrics import Metrics, quantities, series
+from mzsane.reports.tables import ABSENT, Row, Table, arrange
+
+if TYPE_CHECKING:
+    import rich.console
+    import rich.table
+
+READING = f"""\
+- Accuracy is measured on the test split of the image set that heads the column, in percent: mean
+  ± standard deviation over n models, and in brackets the best of them. The best is found on the
+  same images, which flatters a method, and the more so the larger n is.
+- Novelty is the distance in weights to the nearest training model, over all orders of channels
+  that were tried, divided by the mean distance of a training model to the nearest other one: 0 is
+  a copy, 1 is as far as trained models are from each other.
+- Accuracy alone says little, since a copy of a stored model is accurate, too. A sampler has
+  learned something where it is more accurate than every baseline of the same novelty.
+- {ABSENT} stands for what was not measured."""
+
+
+def write_summary(
+    path: Path,
+    statistics: Sequence[Row],
+    metrics: Sequence[Metrics],
+    facts: Mapping[str, object],
+) -> None:
+    """Write `markdown_summary`, whole or not at all: the file marks a run as finished."""
+    text = markdown_summary(statistics, metrics, facts)
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def markdown_summary(
+    statistics: Sequence[Row], metrics: Sequence[Metrics], facts: Mapping[str, object]
+) -> str:
+    """Results, the end of training, how to read them, and where they come from.
+
+    Args:
+        statistics: one row per source, method and image set, as `evaluation.summarise` returns.
+        metrics: what was logged in training; empty for models that were trained elsewhere.
+        facts: of the run, by name: command, machine, date, seed, durations, versions.
+
+    Raises:
+        ValueError: there are no statistics.
+    """
+    results = [f"## {_text(table.title)}\n\n{_markdown(table)}" for table in arrange(statistics)]
+    parts = [
+        "# Summary",
+        *results,
+        *_training(metrics),
+        f"## How to read this\n\n{READING}",
+        f"## Where the numbers come from\n\n{_origin(facts)}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def terminal_summary(statistics: Sequence[Row]) -> "rich.console.Group":
+    """The results for `rich.print`.
+
+    Raises:
+        ValueError: there are no statistics.
+    """
+    from rich.console import Group
+
+    return Group(*(_terminal(table) for table in arrange(statistics)))
+
+
+def _terminal(table: Table) -> "rich.table.Table":
+    from rich.table import Table as RichTable
+    from rich.text import Text  # names of sources and methods are no markup
+
+    drawn = RichTable(
+        title=Text(f"{table.title}: accuracy in %, mean ± std (best)"), title_justify="left"
+    )
+    for column, name in enumerate(table.header):
+        justify = "right" if column else "left"
+        drawn.add_column(Text(name), justify=justify, overflow="fold")
+    for group in table.groups:
+        drawn.add_section()
+        drawn.add_row(Text(group.heading, style="bold"))
+        for method, *cells in group.lines:
+            drawn.add_row(Text(f"  {method}"), *map(Text, cells))
+    return drawn
+
+
+def _markdown(table: Table) -> str:
+    lines = [_line(table.header), _line([":--", *["--:"] * (len(table.header) - 1)])]
+    for group in table.groups:
+        lines.append(_line([f"**{_text(group.heading)}**", *[""] * (len(table.header) - 1)]))
+        lines.extend(_line([_text(cell) for cell in cells]) for cells in group.lines)
+    return "\n".join(lines)
+
+
+def _training(metrics: Sequence[Metrics]) -> list[str]:
+    """Losses and R² as last logged; nothing if nothing was."""
+    shown = [name for name in quantities(metrics) if name.startswith(("train/", "val/"))]
+    last = {name: tuple(values[-1] for values in series(metrics, name)) for name in shown}
+    if not last:
+        return []
+    lines = [_line(("metric", "last value", "step")), _line((":--", "--:", "--:"))]
+    for name, (step, value) in last.items():
+        lines.append(_line((_text(name), f"{value:.4g}", f"{step:.0f}")))
+    return ["## End of training\n\n" + "\n".join(lines)]
+
+
+def _origin(facts: Mapping[str, object]) -> str:
+    lines = [_line([_text(name), _code(f"{value}")]) for name, value in facts.items()]
+    return "\n".join([_line(("fact", "value")), _line((":--", ":--")), *lines])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _text(text: str) -> str:
+    """Text that a Markdown table shows as it is."""
+    for sign in "\\`*<|[":
+        text = text.replace(sign, f"\\{sign}")
+    return " ".join(text.split())
+
+
+def _code(text: str) -> str:
+    """Text set as code in a Markdown table, where a bar would end the cell."""
+    fence = "``" if "`" in text else "`"
+    return fence + " ".join(text.split()).replace("|", "\\|") + fence
