@@ -22,6 +22,18 @@ class ConfigError(ValueError):
 
 
 @dataclass
+class Zoo:
+    """What models are trained on: a composition is the union of its parts' sources."""
+
+    sources: dict[str, Any] = field(default_factory=dict)
+    num_models: int | None = None  # per source, nested; None takes all
+    epochs: list[int] | None = None  # checkpoints to use; None takes all
+    mix: Any = "proportional"  # see mzsane.data.mixture
+    build: bool = True  # make what is missing: models by training, stores from models
+    align: bool = True  # bring models into canonical form
+
+
+@dataclass
 class Inputs:
     """Where inputs lie and what seeds every draw; shared by all entry points."""
 
@@ -32,7 +44,7 @@ class Inputs:
     store_dir: str = MISSING
     image_dir: str = MISSING
     workers: int = -1
-    zoo: dict[str, Any] = field(default_factory=dict)
+    zoo: Zoo = field(default_factory=Zoo)
     tokens: dict[str, Any] = field(default_factory=dict)
     experiment: Any = None
     local: Any = None

@@ -11,9 +11,8 @@ AXES = ("token", "layer", "row")
 INIT_STD = 0.02
 """As in GPT-2; the unit spread of `nn.Embedding` drowns the tokens, see `AMPLITUDE`."""
 AMPLITUDE = 0.1
-"""Height of the sinusoidal waves. Embedded tokens of weights of size 0.1 have entries of size 0.05;
-waves of height 1 drown them: R² .30 instead of .56 after 400 steps on synthetic zoos (d_model 128,
-2 + 2 layers, learning rate 1e-3), learned tables .31 with unit spread and .60 with 0.02."""
+"""Height of the sinusoidal waves. Embedded tokens of weights of size 0.1 have entries of size 0.05,
+which waves of height 1 would drown."""
 
 
 class LearnedPositions(nn.Module):

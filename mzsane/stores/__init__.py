@@ -1,8 +1,9 @@
 """Token stores: one HDF5 file per source of models, written once and mapped into memory."""
 
+from mzsane.stores.preparing import Source, prepare
 from mzsane.stores.reading import TokenStore
 from mzsane.stores.report import Report
 from mzsane.stores.shelf import Shelf
 from mzsane.stores.writing import Progress, write_store
 
-__all__ = ["Progress", "Report", "Shelf", "TokenStore", "write_store"]
+__all__ = ["Progress", "Report", "Shelf", "Source", "TokenStore", "prepare", "write_store"]

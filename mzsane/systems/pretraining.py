@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mzsane.data import Batch, perturb
-from mzsane.losses import masked_sums
+from mzsane.losses import MaskedSums, masked_sums
 
 
 class Pretraining(pl.LightningModule):
@@ -64,7 +64,7 @@ class Pretraining(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Empty the sums from which R² is made."""
-        self._sums: list[tuple[Tensor, ...]] = []
+        self._sums: list[MaskedSums] = []
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """The loss without noise, and the sums from which R² is made."""
@@ -79,7 +79,8 @@ class Pretraining(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log R² per source over everything that was held out."""
         totals = [torch.stack(part).sum(0) for part in zip(*self._sums, strict=True)]
-        scores = r_squared(*(self.trainer.strategy.reduce(t, reduce_op="sum") for t in totals))
+        reduced = (self.trainer.strategy.reduce(total, reduce_op="sum") for total in totals)
+        scores = r_squared(MaskedSums(*reduced))
         for name, score in zip(self.sources, scores.tolist(), strict=True):
             self.log(f"val/r2/{name}", score)
 
@@ -122,11 +123,6 @@ class Pretraining(pl.LightningModule):
             )
 
 
-def r_squared(
-    residual: Float[Tensor, " sources"],
-    count: Float[Tensor, " sources"],
-    total: Float[Tensor, " sources"],
-    squares: Float[Tensor, " sources"],
-) -> Float[Tensor, " sources"]:
-    """1 - residual sum of squares / sum of squares about the mean; NaN for a source unseen."""
-    return 1 - residual / (squares - total.square() / count)
+def r_squared(sums: MaskedSums) -> Float[Tensor, " sources"]:
+    """Explained variance of each source's weights; NaN for a source that was not seen."""
+    return 1 - sums.residual / (sums.squares - sums.total.square() / sums.weights)

@@ -1,6 +1,8 @@
 """Zoos: records of trained models, read from disk or built."""
 
+from mzsane.zoos.building import Builder
 from mzsane.zoos.records import ModelRecord, Skipped
 from mzsane.zoos.splits import SPLITS, order, split_of
+from mzsane.zoos.trials import read_trials
 
-__all__ = ["SPLITS", "ModelRecord", "Skipped", "order", "split_of"]
+__all__ = ["SPLITS", "Builder", "ModelRecord", "Skipped", "order", "read_trials", "split_of"]
