@@ -4,7 +4,7 @@ A generator that repeats training checkpoints is accurate and useless (arXiv:250
 accuracy is reported beside a distance, in units in which 1 is how far training models lie apart.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mzsane.architectures import Architecture
-from mzsane.evaluation.distances import nearest
+from mzsane.evaluation.distances import Nearest, nearest, sorted_features
 from mzsane.populations import Population
 from mzsane.stores import Shelf
 from mzsane.symmetry import Matcher
@@ -38,53 +38,68 @@ class Neighbourhood:
     """The training models of one architecture.
 
     Attributes:
-        shelf: where they are stored.
+        shelf: where they are stored, in canonical form.
         rows: theirs.
-        spans: columns of the flat vector that hold trained parameters.
+        spans: columns of the flat vector, one span for each trained parameter.
+        features: of `sorted_features`, by which disguised copies are found.
         spacing: mean distance from a training model to the nearest one of another name; epochs of
             one model are no neighbours. NaN if all have one name.
-        matcher: aligns to the shelf's reference; None if its symmetry is unknown.
     """
 
     shelf: Shelf
     rows: Int[np.ndarray, " rows"]
     spans: tuple[slice, ...]
+    features: Float[Tensor, "rows features"]
     spacing: float
-    matcher: Matcher | None
 
     @classmethod
     def of(cls, shelf: Shelf, rows: Int[np.ndarray, " rows"]) -> "Neighbourhood":
-        """Measure the spacing of the models in `rows`, which are stored in canonical form."""
+        """Measure the training models in `rows`."""
         spans = trained_spans(shelf.architecture, shelf.layout)
-        # A reference outside the store gave all rows its frame, so any row can stand in for it.
-        reference = rows[0] if shelf.reference is None else shelf.reference
-        known = shelf.symmetry is not None
-        matcher = Matcher(shelf.state(int(reference)), shelf.symmetry) if known else None
-        return cls(shelf, rows, spans, spacing(shelf, rows, spans), matcher)
+        features = [
+            sorted_features(_flat(shelf, some), spans) for some in np.split(rows, len(rows))
+        ]
+        return cls(shelf, rows, spans, torch.cat(features), _spacing(shelf, rows, spans))
 
     def novelty(self, population: Population) -> Novelty:
-        """Distance of each model to the nearest training model, as it is or aligned.
+        """Distance of each model to the nearest training model, over all orders of its channels.
 
-        Both have the same function, so the smaller distance counts: an anchor is at distance 0
-        even if matching would move it, and a permuted anchor too. Models that are not finite are
-        infinitely far from all.
+        All orders have the same function, so the smallest distance counts. The search is a
+        heuristic: a model is tried as it is, and matched to two training models, the nearest as it
+        is and the one to which the sorted weights are nearest. The latter exposes permuted copies,
+        whose sorted weights are those of the original. Matching to a common reference does not:
+        it recovers one in eight of randomly permuted, unrelated CNNs of 2,464 weights.
         """
-        found = [
-            nearest(self.shelf.layout.flatten(tensors), self.shelf.weights, self.rows, self.spans)
-            for tensors in (population.tensors, self._aligned(population))
-        ]
-        distance = torch.stack([near.distance for near in found])
-        index = torch.stack([near.index for near in found])
-        least, which = distance.min(0)
-        row = self.rows[index.gather(0, which[None])[0].numpy()]
-        return Novelty(least / self.spacing, row)
+        flat = self.shelf.layout.flatten(population.tensors)
+        best = nearest(flat, self.shelf.weights, self.rows, self.spans)
+        if self.shelf.symmetry is not None:
+            alike = torch.cdist(sorted_features(flat, self.spans), self.features)
+            sorted_nearest = alike.nan_to_num(nan=torch.inf, posinf=torch.inf).min(1)
+            for index in (best.index, sorted_nearest.indices):
+                aligned = self._matched(population, index, best.distance)
+                again = nearest(aligned, self.shelf.weights, self.rows, self.spans)
+                best = _nearer(best, again)
+        return Novelty(best.distance / self.spacing, self.rows[best.index.numpy()])
 
-    def _aligned(self, population: Population) -> dict[str, Tensor]:
-        """The population's tensors, each model in the frame of the reference."""
-        if self.matcher is None:
-            return population.tensors
-        states = [_align(self.matcher, population.state(i)) for i in range(len(population))]
-        return {name: torch.stack([state[name] for state in states]) for name in states[0]}
+    def _matched(
+        self,
+        population: Population,
+        index: Int[Tensor, " models"],
+        distance: Float[Tensor, " models"],
+    ) -> Float[Tensor, "models parameters"]:
+        """Each model matched to the training model that `index` names.
+
+        Models at distance 0 cannot come nearer, those that are not finite cannot be matched.
+        """
+        states = [population.state(model) for model in range(len(population))]
+        hopeful = (distance > 0) & distance.isfinite()
+        for model in hopeful.nonzero().flatten().tolist():
+            row = int(self.rows[index[model]])
+            matcher = Matcher(self.shelf.state(row), self.shelf.symmetry)
+            states[model] = matcher.symmetry.apply(states[model], matcher.match(states[model]))
+        return self.shelf.layout.flatten(
+            Population.from_states(population.architecture, states).tensors
+        )
 
 
 def trained_parameters(architecture: Architecture) -> dict[str, int]:
@@ -97,30 +112,38 @@ def trained_parameters(architecture: Architecture) -> dict[str, int]:
 
 
 def trained_spans(architecture: Architecture, layout: Layout) -> tuple[slice, ...]:
-    """Where trained parameters stand in the flat vector; adjacent ones are one span."""
+    """Where each trained parameter stands in the flat vector."""
     sizes = trained_parameters(architecture)
-    spans: list[slice] = []
-    for name, start in layout.offsets.items():
-        if name in sizes:
-            stop = start + sizes[name]
-            if spans and spans[-1].stop == start:
-                start = spans.pop().start
-            spans.append(slice(start, stop))
-    return tuple(spans)
+    return tuple(
+        slice(start, start + sizes[name]) for name, start in layout.offsets.items() if name in sizes
+    )
 
 
-def spacing(shelf: Shelf, rows: Int[np.ndarray, " rows"], spans: Sequence[slice]) -> float:
+def _spacing(shelf: Shelf, rows: Int[np.ndarray, " rows"], spans: Sequence[slice]) -> float:
     """Mean distance of stored models to the nearest one of another name; NaN if there is none."""
     names = shelf.models[rows]
     same = torch.from_numpy(names[:, None] == names[None, :])
     if bool(same.all()):
         return float("nan")
-    weights = torch.from_numpy(np.array(shelf.weights[rows], dtype=np.float32))
-    return float(nearest(weights, shelf.weights, rows, spans, forbidden=same).distance.mean())
+    distances = [
+        nearest(_flat(shelf, rows[some]), shelf.weights, rows, spans, same[some]).distance
+        for some in _chunks(shelf, rows)
+    ]
+    return float(torch.cat(distances).mean())
 
 
-def _align(matcher: Matcher, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """One model in the reference's frame; a model that is not finite stays as it is."""
-    if not all(bool(tensor.isfinite().all()) for tensor in state.values()):
-        return state
-    return matcher.symmetry.apply(state, matcher.match(state))
+def _chunks(shelf: Shelf, rows: Int[np.ndarray, " rows"]) -> Iterator[slice]:
+    """Slices of `rows` whose weights take 256 MB at most, or are of one model."""
+    models = max(1, 2**26 // shelf.layout.parameters)
+    for start in range(0, len(rows), models):
+        yield slice(start, start + models)
+
+
+def _flat(shelf: Shelf, rows: Int[np.ndarray, " rows"]) -> Float[Tensor, "rows parameters"]:
+    return torch.from_numpy(np.array(shelf.weights[rows], dtype=np.float32))
+
+
+def _nearer(a: Nearest, b: Nearest) -> Nearest:
+    """The nearer of two neighbours, model by model."""
+    first = a.distance <= b.distance
+    return Nearest(torch.where(first, a.distance, b.distance), torch.where(first, a.index, b.index))

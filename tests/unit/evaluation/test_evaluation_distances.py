@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mzsane.evaluation import distances
-from mzsane.evaluation.distances import nearest, overlap
+from mzsane.evaluation.distances import nearest, overlap, sorted_features
 
 
 def slow_nearest(queries, references, rows, spans, forbidden):
@@ -78,6 +78,27 @@ def test_a_model_that_is_not_finite_is_infinitely_far():
     queries[0, 2], queries[1, 3] = float("nan"), float("inf")
     found = nearest(queries, np.ones((2, 4), np.float32), np.arange(2), [slice(0, 4)])
     assert found.distance.tolist() == [float("inf"), float("inf"), 2.0]
+
+
+@given(entries=st.integers(1, 60), bins=st.integers(1, 70), seed=st.integers(0, 10_000))
+@settings(max_examples=60, deadline=None)
+def test_sorted_features_forget_order_and_bound_the_distance(entries, bins, seed):
+    rng = np.random.default_rng(seed)
+    a, b = (torch.from_numpy(rng.normal(size=(1, entries)).astype(np.float32)) for _ in range(2))
+    cut = int(rng.integers(1, entries + 1))
+    spans = [slice(0, cut)] + ([slice(cut, entries)] if cut < entries else [])
+    shuffled = torch.cat(
+        [a[:, s][:, torch.from_numpy(rng.permutation(s.stop - s.start))] for s in spans], 1
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distances, "BINS", bins)
+        of_a, of_b, of_shuffled = (sorted_features(x, spans) for x in (a, b, shuffled))
+    torch.testing.assert_close(of_a, of_shuffled)
+    bound = torch.linalg.vector_norm(of_a - of_b)
+    assert bound <= torch.linalg.vector_norm(shuffled - b) * (1 + 1e-5)
+    if bins >= max(cut, entries - cut):
+        pairs = [a[:, s].sort().values - b[:, s].sort().values for s in spans]
+        torch.testing.assert_close(bound, torch.linalg.vector_norm(torch.cat(pairs, 1)))
 
 
 @given(st.integers(0, 20), st.integers(0, 10_000))

@@ -10,7 +10,7 @@ from mzsane.models import Sane
 from mzsane.stores import TokenStore, write_store
 from mzsane.zoos import ModelRecord
 
-CNN = Architecture("mzsane.architectures.CNN", {"width": [2, 2, 2]}, (1, 20, 20), 3)
+CNN = Architecture("mzsane.architectures.CNN", {"width": [4, 4, 4]}, (1, 20, 20), 3)
 RESNET = Architecture("mzsane.architectures.ResNet18", {"width": 1}, (1, 8, 8), 3)
 
 

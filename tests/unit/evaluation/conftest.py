@@ -1,0 +1,86 @@
+"""Small stores of untrained networks, and images without meaning."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mzsane.architectures import Architecture
+from mzsane.images import ImageSet, Split
+from mzsane.models import Sane
+from mzsane.stores import TokenStore, write_store
+from mzsane.zoos import ModelRecord
+
+CNN = Architecture("mzsane.architectures.CNN", {}, (1, 28, 28), 10)
+RESNET = Architecture("mzsane.architectures.ResNet18", {"width": 1}, (1, 8, 8), 3)
+
+
+def records(architecture, models, epochs=(1, 2), known=True):
+    """Untrained networks; the epochs of one differ by little."""
+    for number in range(models):
+        initial = architecture.build(number).state_dict()
+        for epoch in epochs:
+            generator = torch.Generator().manual_seed(100 * number + epoch)
+            state = {
+                name: tensor + 0.01 * torch.randn(tensor.shape, generator=generator).abs()
+                if tensor.is_floating_point()
+                else tensor + number
+                for name, tensor in initial.items()
+            }
+            yield ModelRecord(f"model{number}", epoch, state, {}, architecture if known else None)
+
+
+@pytest.fixture(scope="session")
+def cnn_store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("stores") / "cnn.h5"
+    write_store(path, records(CNN, 12), name="tiny", size=201)
+    return TokenStore.open(path)
+
+
+@pytest.fixture(scope="session")
+def cnn_shelf(cnn_store):
+    return cnn_store.architectures[0]
+
+
+@pytest.fixture(scope="session")
+def resnet_store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("stores") / "resnet.h5"
+    # tracing its symmetry would take most of a minute, and nothing here needs it
+    write_store(path, records(RESNET, 9, known=False), name="residual", size=18)
+    store = TokenStore.open(path)
+    return replace(store, architectures=(replace(store.architectures[0], architecture=RESNET),))
+
+
+@pytest.fixture(scope="session")
+def resnet_shelf(resnet_store):
+    return resnet_store.architectures[0]
+
+
+@pytest.fixture
+def small_sane():
+    """Makes an untrained autoencoder for tokens of a size."""
+
+    def make(d_token):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return Sane(d_token, 16, 2, 1, 5, window=48, positions="sinusoidal")
+
+    return make
+
+
+@pytest.fixture
+def noise_images():
+    """Makes image sets of noise that fit an architecture; every split has images of its own."""
+
+    def make(architecture, seed=0, count=40):
+        generator = torch.Generator().manual_seed(seed)
+        splits = [
+            Split(
+                torch.randn(count, *architecture.input_shape, generator=generator),
+                torch.randint(architecture.classes, (count,), generator=generator),
+            )
+            for _ in range(3)
+        ]
+        return ImageSet("noise", *splits, classes=architecture.classes)
+
+    return make

@@ -1,0 +1,233 @@
+"""A study holds every sampler against every baseline, and looks at test images only to report."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mzsane.evaluation import Study, judging, read_rows, summarise, write_rows
+from mzsane.evaluation.judging import Judge
+from mzsane.images import Split
+from mzsane.populations import evaluate
+from mzsane.sampling import KDE, Gaussian, stored_models
+
+SAMPLERS = {"kde_token": KDE("token"), "gaussian": Gaussian()}
+COLUMNS = [
+    *("source", "architecture", "method", "kind", "images", "split", "model"),
+    *("accuracy", "loss", "novelty", "nearest", "agreement", "error_overlap"),
+    *("anchors", "seed", "step"),
+]
+
+
+def study(store, images, **changes):
+    settings = {"num_anchors": 4, "num_samples": 3, "workers": 1, "samplers": SAMPLERS}
+    loaders = {name: lambda one=one: one for name, one in images.items()}
+    return Study({store.name: store}, loaders, **(settings | changes))
+
+
+def nan_split(split):
+    return Split(torch.full_like(split.images, torch.nan), split.labels)
+
+
+@pytest.fixture
+def result(cnn_store, small_sane, noise_images):
+    shelf = cnn_store.architectures[0]
+    images = {"a": noise_images(shelf.architecture), "b": noise_images(shelf.architecture, 1)}
+    return images, study(cnn_store, images).run(small_sane(shelf.layout.d_token), step=7)
+
+
+def test_every_method_is_reported_on_every_image_set(result):
+    images, rows = result
+    assert list(rows[0]) == COLUMNS
+    counts = {}
+    for row in rows:
+        key = (row["method"], row["kind"], row["images"])
+        counts[key] = counts.get(key, 0) + 1
+    expected = {
+        ("anchors", "zoo"): 4,
+        ("random", "baseline"): 3,
+        ("anchor_noise_0.2", "baseline"): 3,
+        ("anchor_noise_0.5", "baseline"): 3,
+        ("average", "baseline"): 1,
+        ("average_permuted", "baseline"): 1,
+        ("weight_kde", "baseline"): 3,
+        ("weight_kde_joint", "baseline"): 3,
+        ("reconstructed", "baseline"): 4,
+        ("heldout", "zoo"): 3,
+        ("heldout_reconstructed", "baseline"): 3,
+        ("kde_token", "sampler"): 3,
+        ("gaussian", "sampler"): 3,
+    }
+    assert counts == {(*key, name): n for key, n in expected.items() for name in images}
+    assert {(r["source"], r["split"], r["anchors"], r["step"]) for r in rows} == {
+        ("tiny", "test", 4, 7)
+    }
+
+
+def test_accuracy_is_that_of_the_models_on_the_test_split(result, cnn_shelf):
+    images, rows = result
+    mine = [row for row in rows if row["method"] == "anchors" and row["images"] == "b"]
+    rows_of = {f"{cnn_shelf.models[r]}@{cnn_shelf.epochs[r]}": r for r in range(len(cnn_shelf))}
+    stored = stored_models(cnn_shelf, np.array([rows_of[row["nearest"]] for row in mine]))
+    outcome = evaluate(stored, images["b"].test)
+    assert [row["accuracy"] for row in mine] == pytest.approx(outcome.accuracy.tolist())
+    assert [row["loss"] for row in mine] == pytest.approx(outcome.loss.tolist())
+
+
+def test_anchors_are_copies_and_heldout_models_are_not(result):
+    _, rows = result
+    anchors = [row for row in rows if row["method"] == "anchors"]
+    assert {(r["novelty"], r["agreement"], r["error_overlap"]) for r in anchors} == {(0, 1, 1)}
+    assert all(row["novelty"] > 0.5 for row in rows if row["method"] == "heldout")
+
+
+def test_equal_seeds_give_equal_rows_and_methods_do_not_disturb_each_other(
+    result, cnn_store, small_sane
+):
+    images, rows = result
+    model = small_sane(cnn_store.d_token)
+    assert study(cnn_store, images).run(model, step=7) == rows
+    fewer = study(cnn_store, images, samplers={"gaussian": Gaussian()}).run(model, step=7)
+    assert fewer == [row for row in rows if row["method"] != "kde_token"]
+    other = study(cnn_store, images, seed=1).run(model, step=7)
+    assert [r["loss"] for r in other] != [r["loss"] for r in rows]
+
+
+def test_training_images_are_never_touched_and_validation_only_where_needed(
+    result, cnn_store, small_sane
+):
+    images, rows = result
+    poisoned = {
+        name: replace(one, train=nan_split(one.train), validation=nan_split(one.validation))
+        for name, one in images.items()
+    }
+    assert study(cnn_store, poisoned).run(small_sane(cnn_store.d_token), step=7) == rows
+
+
+def test_conditioning_sees_validation_images_and_no_test_images(
+    resnet_store, small_sane, noise_images, monkeypatch
+):
+    images = noise_images(resnet_store.architectures[0].architecture)
+    judged = []
+
+    def spy(population, split, workers):
+        assert split is images.test
+        judged.append(population.tensors["bn1.running_mean"].clone())
+        return evaluate(population, split)
+
+    def statistics(one):
+        judged.clear()
+        rows = study(resnet_store, {"a": one}).run(small_sane(18))
+        return rows, torch.cat(judged)
+
+    monkeypatch.setattr(judging, "evaluate", spy)
+    rows, means = statistics(images)
+    monkeypatch.setattr(
+        judging,
+        "evaluate",
+        lambda p, s, w: (judged.append(p.tensors["bn1.running_mean"]), evaluate(p, s))[1],
+    )
+    shuffled = Split(images.test.images + 5, images.test.labels.flip(0))
+    assert torch.equal(statistics(replace(images, test=shuffled))[1], means)
+    moved = Split(images.validation.images + 5, images.validation.labels)
+    other_rows, other_means = statistics(replace(images, validation=moved))
+    assert not torch.equal(other_means, means)
+    for before, after in zip(rows, other_rows, strict=True):
+        if before["kind"] == "zoo":
+            assert before == after, "stored models keep the statistics they were trained with"
+
+
+def test_predictions_of_training_models_are_made_once(
+    cnn_store, small_sane, noise_images, monkeypatch
+):
+    images, asked = noise_images(cnn_store.architectures[0].architecture), []
+    stored = judging.stored_models
+
+    def spy(shelf, rows):
+        asked.extend(rows.tolist())
+        return stored(shelf, rows)
+
+    monkeypatch.setattr(judging, "stored_models", spy)
+    study(cnn_store, {"a": images}).run(small_sane(cnn_store.d_token))
+    assert len(asked) == len(set(asked)) > 1
+
+
+def test_training_models_are_those_the_autoencoder_saw(cnn_store, small_sane, noise_images):
+    images = noise_images(cnn_store.architectures[0].architecture)
+    shown = study(cnn_store, {"a": images}, num_models=2, epochs=[2]).run(
+        small_sane(cnn_store.d_token)
+    )
+    shelf = cnn_store.architectures[0]
+    allowed = {f"{shelf.models[row]}@2" for row in shelf.select("train", 2)}
+    assert {row["nearest"] for row in shown} <= allowed
+    assert {row["anchors"] for row in shown} == {2}
+
+
+def test_image_sets_that_do_not_fit_are_left_out_and_none_is_an_error(
+    cnn_store, small_sane, noise_images
+):
+    architecture = cnn_store.architectures[0].architecture
+    fitting, large = (
+        noise_images(architecture),
+        noise_images(replace(architecture, input_shape=(1, 30, 30))),
+    )
+    more_classes = replace(fitting, classes=11)
+    model = small_sane(cnn_store.d_token)
+    rows = study(cnn_store, {"a": fitting, "b": large, "c": more_classes}).run(model)
+    assert {row["images"] for row in rows} == {"a"}
+    with pytest.raises(ValueError, match="tiny: no image set has images"):
+        study(cnn_store, {"b": large}).run(model)
+
+
+def test_a_store_without_architecture_is_refused(resnet_store, small_sane, noise_images):
+    shelf = resnet_store.architectures[0]
+    images = noise_images(shelf.architecture)
+    unknown = replace(resnet_store, architectures=(replace(shelf, architecture=None),))
+    with pytest.raises(ValueError, match="does not say how to build its networks"):
+        study(unknown, {"a": images}).run(small_sane(18))
+
+
+def test_progress_and_training_mode_and_the_table(cnn_store, small_sane, noise_images, tmp_path):
+    told = []
+    images = noise_images(cnn_store.architectures[0].architecture)
+    model = small_sane(cnn_store.d_token).train()
+    rows = study(cnn_store, {"a": images}, progress=lambda *a: told.append(a)).run(model)
+    assert model.training
+    assert told[0] == ("tiny: anchors", 1, None)
+    assert [done for _, done, _ in told] == list(range(1, 14))
+    write_rows(tmp_path / "results.csv", rows)
+    assert read_rows(tmp_path / "results.csv") == rows
+    assert len(summarise(rows)) == 13
+
+
+def test_global_random_state_is_untouched(cnn_store, small_sane, noise_images):
+    images = noise_images(cnn_store.architectures[0].architecture)
+    model = small_sane(cnn_store.d_token)
+    before = torch.get_rng_state()
+    study(cnn_store, {"a": images}).run(model)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_agreement_and_overlap_equal_their_definitions(cnn_shelf, noise_images):
+    from mzsane.evaluation import Method, Neighbourhood
+
+    images = noise_images(cnn_shelf.architecture)
+    rows = cnn_shelf.select("train")
+    held = stored_models(cnn_shelf, cnn_shelf.select("test"))
+    judge = Judge(Neighbourhood.of(cnn_shelf, rows), {"a": images}, 1, torch.device("cpu"))
+    names = [f"{m}@{e}" for m, e in zip(cnn_shelf.models, cnn_shelf.epochs, strict=True)]
+    ours = evaluate(held, images.test).predictions.tolist()
+    labels = images.test.labels.tolist()
+    for row in judge.rows(Method("heldout", "zoo", held)):
+        near = stored_models(cnn_shelf, np.array([names.index(row["nearest"])]))
+        theirs = evaluate(near, images.test).predictions[0].tolist()
+        mine = ours[row["model"]]
+        wrong = {i for i in range(40) if mine[i] != labels[i]}
+        theirs_wrong = {i for i in range(40) if theirs[i] != labels[i]}
+        assert row["agreement"] == pytest.approx(
+            np.mean([a == b for a, b in zip(mine, theirs, strict=True)])
+        )
+        assert row["error_overlap"] == pytest.approx(
+            len(wrong & theirs_wrong) / len(wrong | theirs_wrong)
+        )
