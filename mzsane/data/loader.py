@@ -49,14 +49,8 @@ class Loader:
         self.rank, self.share = rank, batch_size // world_size
         self._epoch_start, self._seen, self._resumed = 0, 0, False
         self._batches: list[range] = []  # read by the workers' loader when an epoch begins
-        self._reader = DataLoader(
-            dataset,
-            batch_sampler=self._batches,
-            num_workers=workers,
-            collate_fn=as_it_is,
-            persistent_workers=workers > 0,
-            generator=torch.Generator(),  # the loader draws from the global one without it
-        )
+        self._dataset, self._workers = dataset, workers
+        self._reader = self._make_reader()
 
     def __len__(self) -> int:
         """Steps of a whole epoch."""
@@ -78,6 +72,14 @@ class Loader:
         first = self._epoch_start + step * self.batch_size + self.rank * self.share
         return range(first, first + self.share)
 
+    def close(self) -> None:
+        """Stop the workers; another iteration would start new ones.
+
+        Left to the garbage collector, which takes a loader and its queues apart in any order, each
+        worker is waited for in vain for five seconds.
+        """
+        self._reader = self._make_reader()
+
     def state_dict(self) -> dict[str, Any]:
         """Samples that all ranks together saw before this epoch, and in it."""
         return {"epoch_start": self._epoch_start, "seen": self._seen}
@@ -96,8 +98,19 @@ class Loader:
         self._epoch_start, self._seen = state["epoch_start"], state["seen"]
         self._resumed = True
 
+    def _make_reader(self) -> DataLoader[Batch]:
+        return DataLoader(
+            self._dataset,
+            batch_sampler=self._batches,
+            num_workers=self._workers,
+            collate_fn=as_it_is,
+            persistent_workers=self._workers > 0,
+            generator=torch.Generator(),  # the loader draws from the global one without it
+        )
+
 
 def as_it_is(batch: Batch) -> Batch:
+    """What torch's loader is to do with a batch that the data set has made."""
     return batch
 
 

@@ -125,6 +125,10 @@ class ZooData(pl.LightningDataModule):
             generator=torch.Generator(),
         )
 
+    def teardown(self, stage: str) -> None:
+        """Stop the workers that read training windows; Lightning stops the others."""
+        self._loader.close()
+
     def state_dict(self) -> dict[str, Any]:
         """The place in the stream of training samples."""
         return self._loader.state_dict()

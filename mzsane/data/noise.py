@@ -72,7 +72,7 @@ def _uniforms(
     seed: int, stream: int, key: Int[Tensor, " batch"], count: int
 ) -> tuple[Float[Tensor, "batch count"], Float[Tensor, "batch count"]]:
     """Two numbers in (0, 1] from the two halves of each of `count` hashes a sample."""
-    name = _mix(_mix(torch.tensor(_signed(seed), device=key.device)) + stream * GOLDEN)
+    name = _mix(_mix(torch.tensor(_signed(seed), device=key.device)) + _signed(stream * GOLDEN))
     name = _mix(name + key.to(torch.int64) * GOLDEN)
     counter = torch.arange(1, count + 1, device=key.device) * GOLDEN
     bits = _mix(name[:, None] + counter)
