@@ -15,6 +15,7 @@ from mzsane.evaluation.streams import stream_of, torch_generator
 from mzsane.evaluation.table import Row
 from mzsane.images import ImageSet
 from mzsane.models import Sane
+from mzsane.progress import Progress, silent
 from mzsane.sampling import (
     Sampler,
     choose_rows,
@@ -24,7 +25,7 @@ from mzsane.sampling import (
     reconstruct_rows,
     stored_models,
 )
-from mzsane.stores import Progress, Shelf, TokenStore
+from mzsane.stores import Shelf, TokenStore
 
 
 class Case(NamedTuple):
@@ -63,7 +64,6 @@ class Study:
             autoencoder's; None is an eighth of the window.
         seed: each method's draws are a function of it, of source, architecture and method.
         workers: processes that evaluate; -1 takes every core.
-        progress: is told the method that is done, and how many are.
     """
 
     stores: Mapping[str, TokenStore]
@@ -76,14 +76,14 @@ class Study:
     halo: int | None = None
     seed: int = 0
     workers: int = -1
-    progress: Progress | None = None
 
-    def run(self, model: Sane, step: int = 0) -> list[Row]:
+    def run(self, model: Sane, step: int = 0, progress: Progress = silent) -> list[Row]:
         """Rows of the results table.
 
         Args:
             model: the autoencoder; left in the mode and on the device in which it came.
             step: of its training, for the table.
+            progress: is told the method that is done, and how many are.
 
         Raises:
             ValueError: a source has no training models, does not say how to build its networks, or
@@ -97,8 +97,7 @@ class Study:
                 "step": step,
             }
             rows += [row | constant for row in judge.rows(method)]
-            if self.progress is not None:
-                self.progress(f"{case.shelf.source}: {method.name}", done, None)
+            progress(f"evaluating: {case.shelf.source}, {method.name}", done, None)
         return rows
 
     def _work(self, model: Sane) -> Iterator[tuple[Case, Judge, Method]]:

@@ -56,7 +56,7 @@ def resnet_shelf(resnet_store):
     return resnet_store.architectures[0]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small_sane():
     """Makes an untrained autoencoder for tokens of a size."""
 
@@ -68,7 +68,7 @@ def small_sane():
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def noise_images():
     """Makes image sets of noise that fit an architecture; every split has images of its own."""
 

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from mzsane.evaluation import Study, judging, read_rows, summarise, write_rows
+from mzsane.evaluation import (
+    Method,
+    Neighbourhood,
+    Study,
+    judging,
+    read_rows,
+    summarise,
+    write_rows,
+)
 from mzsane.evaluation.judging import Judge
 from mzsane.images import Split
 from mzsane.populations import evaluate
@@ -30,7 +38,7 @@ def nan_split(split):
     return Split(torch.full_like(split.images, torch.nan), split.labels)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def result(cnn_store, small_sane, noise_images):
     shelf = cnn_store.architectures[0]
     images = {"a": noise_images(shelf.architecture), "b": noise_images(shelf.architecture, 1)}
@@ -109,33 +117,29 @@ def test_conditioning_sees_validation_images_and_no_test_images(
     resnet_store, small_sane, noise_images, monkeypatch
 ):
     images = noise_images(resnet_store.architectures[0].architecture)
-    judged = []
+    means = []
 
     def spy(population, split, workers):
-        assert split is images.test
-        judged.append(population.tensors["bn1.running_mean"].clone())
-        return evaluate(population, split)
+        means[-1].append(population.tensors["bn1.running_mean"].clone())
+        return evaluate(population, split, workers)
 
-    def statistics(one):
-        judged.clear()
-        rows = study(resnet_store, {"a": one}).run(small_sane(18))
-        return rows, torch.cat(judged)
+    def rows_of(one):
+        means.append([])
+        return study(resnet_store, {"a": one}).run(small_sane(18))
+
+    def shifted(split):
+        return Split(split.images + 5, split.labels)
 
     monkeypatch.setattr(judging, "evaluate", spy)
-    rows, means = statistics(images)
-    monkeypatch.setattr(
-        judging,
-        "evaluate",
-        lambda p, s, w: (judged.append(p.tensors["bn1.running_mean"]), evaluate(p, s))[1],
-    )
-    shuffled = Split(images.test.images + 5, images.test.labels.flip(0))
-    assert torch.equal(statistics(replace(images, test=shuffled))[1], means)
-    moved = Split(images.validation.images + 5, images.validation.labels)
-    other_rows, other_means = statistics(replace(images, validation=moved))
-    assert not torch.equal(other_means, means)
-    for before, after in zip(rows, other_rows, strict=True):
-        if before["kind"] == "zoo":
-            assert before == after, "stored models keep the statistics they were trained with"
+    rows = rows_of(images)
+    rows_of(replace(images, test=shifted(images.test)))
+    others = rows_of(replace(images, validation=shifted(images.validation)))
+    before, other_test, other_validation = (torch.cat(seen) for seen in means)
+    assert torch.equal(before, other_test)
+    assert not torch.equal(before, other_validation)
+    for row, other in zip(rows, others, strict=True):
+        kept = row["loss"] == other["loss"]
+        assert kept is (row["kind"] == "zoo"), "stored models keep their own statistics"
 
 
 def test_predictions_of_training_models_are_made_once(
@@ -210,8 +214,6 @@ def test_global_random_state_is_untouched(cnn_store, small_sane, noise_images):
 
 
 def test_agreement_and_overlap_equal_their_definitions(cnn_shelf, noise_images):
-    from mzsane.evaluation import Method, Neighbourhood
-
     images = noise_images(cnn_shelf.architecture)
     rows = cnn_shelf.select("train")
     held = stored_models(cnn_shelf, cnn_shelf.select("test"))
