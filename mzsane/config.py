@@ -89,7 +89,7 @@ def check(cfg: DictConfig) -> None:
     for path, node in _targets(cfg, ""):
         target = node["_target_"]
         try:
-            signature = inspect.signature(pkgutil.resolve_name(target))
+            signature = inspect.signature(_locate(target))
         except Exception as error:  # whatever the import of a user's module may raise
             raise ConfigError(f"{path}._target_: cannot find '{target}': {error}") from error
         _check_arguments(path, node, target.rpartition(".")[2], signature)
@@ -112,6 +112,15 @@ def suggest(name: str, known: list[str]) -> str:
     """`; did you mean 'x'?` where a known name is close, else the list of known names."""
     close = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean '{close[0]}'?" if close else f"; there is: {', '.join(sorted(known))}"
+
+
+def _locate(target: str) -> Any:
+    """The object of a dotted path; a function goes before the module that shares its name."""
+    module, _, name = target.rpartition(".")
+    try:
+        return pkgutil.resolve_name(f"{module}:{name}")
+    except ModuleNotFoundError:  # a method: its class is no module
+        return pkgutil.resolve_name(target)
 
 
 def _targets(node: Any, path: str) -> Iterator[tuple[str, DictConfig]]:

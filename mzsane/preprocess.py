@@ -1,19 +1,40 @@
 """Write the token stores of a zoo, building the zoo where it is missing.
 
-    python -m mzsane.preprocess zoo=digits+printed
+python -m mzsane.preprocess zoo=digits+printed
 """
+
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from mzsane.config import build, check
+from mzsane.config import build_all, check
 from mzsane.entry import run
+
+if TYPE_CHECKING:
+    from mzsane.stores import TokenStore
 
 
 def preprocess(cfg: DictConfig) -> None:
     """Make the store of every source and print where it is and what it holds."""
     check(cfg)
-    for name, store in build(cfg.zoo).prepare(cfg.tokens, workers=cfg.workers).items():
-        print(f"{name}: {store.path}: {store.summary()}")
+    for name, store in stores_of(cfg).items():
+        print(f"{name}: {store.path}: {store.report}")
+
+
+def stores_of(cfg: DictConfig) -> "dict[str, TokenStore]":
+    """The stores of a zoo, those that are missing made first."""
+    from mzsane.progress import bars
+    from mzsane.stores import prepare
+
+    with bars() as progress:
+        return prepare(
+            build_all(cfg.zoo.sources),
+            dict(cfg.tokens),
+            build=cfg.zoo.build,
+            align=cfg.zoo.align,
+            workers=cfg.workers,
+            progress=progress,
+        )
 
 
 def main() -> None:

@@ -6,37 +6,48 @@ python -m mzsane.train -m zoo=digits,printed,digits+printed
 """
 
 import time
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from mzsane.config import build, build_all, check
 from mzsane.entry import run
+from mzsane.preprocess import stores_of
+from mzsane.report import report
 from mzsane.runs import claim, record
+
+if TYPE_CHECKING:
+    from mzsane.data import ZooData
 
 
 def train(cfg: DictConfig) -> dict[str, float]:
     """Fit what `cfg` describes, evaluate it, write the report, and return the final metrics."""
-    check(cfg)
     folder = Path(HydraConfig.get().runtime.output_dir)
     with claim(folder):
+        check(cfg)
         record(folder, cfg)
-        return _train(cfg, folder)
+        started = time.monotonic()
+        metrics = fit(cfg, folder)
+        minutes = (time.monotonic() - started) / 60
+        report(folder, {"seed": cfg.seed, "minutes since the last start": f"{minutes:.1f}"})
+    return metrics
 
 
-def _train(cfg: DictConfig, folder: Path) -> dict[str, float]:
+def fit(cfg: DictConfig, folder: Path) -> dict[str, float]:
+    """Train, or go on from `checkpoints/last.ckpt`; sample and evaluate as the callbacks say."""
     import pytorch_lightning as pl  # 4 s: not before --help and --cfg have answered
 
-    started = time.time()
-    zoo = build(cfg.zoo)
-    data = build(cfg.data, stores=zoo.prepare(cfg.tokens, workers=cfg.workers), zoo=zoo)
-    pl.seed_everything(cfg.seed, workers=True)
+    data = build(cfg.data, stores=stores_of(cfg))
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
     model = build(cfg.model, d_token=data.d_token, window=data.window)
+    model.check_positions([size - 1 for size in data.max_positions])
     trainer = build(
         cfg.trainer,
-        default_root_dir=folder,
-        callbacks=list(_callbacks(cfg, data).values()),
+        default_root_dir=str(folder),
+        callbacks=callbacks_of(cfg, data),
         logger=list(build_all(cfg.logger).values()),
     )
     system = build(
@@ -46,11 +57,23 @@ def _train(cfg: DictConfig, folder: Path) -> dict[str, float]:
         optimizer=build(cfg.optimizer),
         scheduler=build(cfg.scheduler),
         total_steps=data.total_steps(trainer.max_epochs, trainer.max_steps),
-        sources=tuple(data.stores),
+        sources=data.sources,
     )
     last = folder / "checkpoints" / "last.ckpt"
-    trainer.fit(system, datamodule=data, ckpt_path=last if last.exists() else None)
+    trainer.fit(system, datamodule=data, ckpt_path=str(last) if last.exists() else None)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def callbacks_of(cfg: DictConfig, data: "ZooData") -> list[Any]:
+    """The callbacks; one left open (`_partial_`) is given the study of this run."""
+    callbacks = build_all(cfg.callbacks)
+    if any(isinstance(callback, partial) for callback in callbacks.values()):
+        study = build(cfg.evaluation, stores=data.stores, samplers=build_all(cfg.sampler))
+        callbacks = {
+            name: callback(study=study) if isinstance(callback, partial) else callback
+            for name, callback in callbacks.items()
+        }
+    return list(callbacks.values())
 
 
 def main() -> None:

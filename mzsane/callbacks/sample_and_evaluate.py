@@ -5,6 +5,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 
 from mzsane.evaluation import Study, read_rows, write_rows
+from mzsane.progress import bars
 
 
 class SampleAndEvaluate(pl.Callback):
@@ -35,7 +36,8 @@ class SampleAndEvaluate(pl.Callback):
 
     def _evaluate(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero:
-            rows = self.study.run(pl_module.model, step=trainer.global_step)
+            with bars() as progress:
+                rows = self.study.run(pl_module.model, trainer.global_step, progress)
             earlier = read_rows(self.results) if self.results.exists() else []
             kept = [row for row in earlier if int(row["step"]) != trainer.global_step]
             write_rows(self.results, kept + rows)

@@ -4,6 +4,6 @@ from mzsane.stores.preparing import Source, prepare
 from mzsane.stores.reading import TokenStore
 from mzsane.stores.report import Report
 from mzsane.stores.shelf import Shelf
-from mzsane.stores.writing import Progress, write_store
+from mzsane.stores.writing import write_store
 
-__all__ = ["Progress", "Report", "Shelf", "Source", "TokenStore", "prepare", "write_store"]
+__all__ = ["Report", "Shelf", "Source", "TokenStore", "prepare", "write_store"]

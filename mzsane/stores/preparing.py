@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mzsane.progress import Progress, silent
 from mzsane.stores.reading import TokenStore
-from mzsane.stores.writing import Progress, write_store
+from mzsane.stores.writing import write_store
 from mzsane.zoos import Builder, ModelRecord, Skipped
 
 
@@ -32,7 +33,7 @@ def prepare(
     build: bool = True,
     align: bool = True,
     workers: int = 1,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> dict[str, TokenStore]:
     """Open every source's store, having made it where it was missing or out of date.
 
@@ -61,7 +62,7 @@ def prepare(
                 f"run `python -m mzsane.preprocess zoo={name}`, or set zoo.build=true"
             )
         if build and not _current(path, origin):
-            source.builder.build()
+            source.builder.build(progress)
             write_store(
                 path, source.reader(), name=name, align=align, provenance=origin,
                 workers=workers, progress=progress, **tokens,

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 from torch import Tensor
 
+from mzsane.progress import Progress, silent
 from mzsane.stores.canonical import Frame, Row, canonical_rows, frame_of
 from mzsane.stores.format import (
     ALIGNMENT,
@@ -30,9 +31,6 @@ from mzsane.stores.report import Report, first_reasons
 from mzsane.stores.spool import Pile, Spool
 from mzsane.zoos import ModelRecord, Skipped
 
-Progress = Callable[[str, int, int | None], None]
-"""Called with the stage, how much of it is done, and of how much (None = not known)."""
-
 
 def write_store(
     path: str | Path,
@@ -47,7 +45,7 @@ def write_store(
     references: Mapping[str, Mapping[str, Tensor]] | None = None,
     provenance: Mapping[str, Any] | None = None,
     workers: int = 1,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Report:
     """Store every model once, in canonical form, and say what became of each.
 
@@ -75,7 +73,7 @@ def write_store(
     """
     if dtype not in DTYPES:
         raise ValueError(f"store dtype {dtype!r}: choose from {', '.join(DTYPES)}")
-    path, tell = Path(path), progress or _silent
+    path, tell = Path(path), progress
     settings = {"size": size, "scheme": scheme, "batchnorm": batchnorm}
     with _workplace(path) as folder:
         spool = Spool(folder, settings, dtype)
@@ -199,7 +197,3 @@ def _workplace(path: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder)
-
-
-def _silent(stage: str, done: int, total: int | None) -> None:
-    pass

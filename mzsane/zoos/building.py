@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 from joblib import Parallel, delayed
-from rich.progress import track
 
 from mzsane.architectures import Architecture
 from mzsane.images import ImageSet, Split
 from mzsane.populations import Recipe, fit
+from mzsane.progress import Progress, silent
 from mzsane.zoos.trials import ARCHITECTURE, write_checkpoint
 
 SETTINGS = "zoo.json"
@@ -77,8 +77,11 @@ class Builder:
             "num_models": self.num_models,
         }
 
-    def build(self) -> None:
-        """Train the models that are missing, with a progress bar.
+    def build(self, progress: Progress = silent) -> None:
+        """Train the models that are missing.
+
+        Args:
+            progress: is told how many of them are done.
 
         Raises:
             ValueError: if the folder holds a zoo that was built otherwise.
@@ -95,11 +98,12 @@ class Builder:
         splits = (images.train, images.validation, images.test)
         # arrays, because joblib maps large ones into the workers' memory instead of copying them
         arrays = [tensor.numpy() for split in splits for tensor in split]
+        progress(f"training {folder.name}", 0, len(missing))
         finished = Parallel(self.workers, return_as="generator_unordered", batch_size=1)(
             delayed(_train)(self, index, arrays) for index in missing
         )
-        for _ in track(finished, f"training {folder.name}", total=len(missing)):
-            pass
+        for done, _ in enumerate(finished, start=1):
+            progress(f"training {folder.name}", done, len(missing))
 
     def _claim(self, folder: Path) -> None:
         """Record what this zoo is, or compare with what was recorded."""
