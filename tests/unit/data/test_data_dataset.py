@@ -135,6 +135,7 @@ def test_validation_covers_every_token_of_every_held_out_model(stores, window):
             batch.positions[mine][batch.real[mine]][:, 0], minlength=shelf.layout.num_tokens
         )
         assert held_out > 0
+        assert batch.real[mine].sum(1).eq(min(window, shelf.layout.num_tokens)).all()
         assert len(seen) == shelf.layout.num_tokens
         assert seen.min() == held_out
 
