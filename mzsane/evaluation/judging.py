@@ -53,9 +53,9 @@ class Judge:
     def _ready(self, method: Method, validation: Split) -> Population:
         """The models with running statistics of their own; stored models have theirs."""
         population = method.population.to(self._device)
-        if method.kind == "zoo" or not has_running_statistics(population):
+        if method.kind == "zoo":
             return population
-        return condition(population, validation)
+        return condition(population, validation, workers=self._workers)
 
     def _predictions(
         self, name: str, test: Split, rows: Int[np.ndarray, " models"]
@@ -98,11 +98,6 @@ class Judge:
                 "agreement": float(agreement[model]),
                 "error_overlap": float(errors[model]),
             }
-
-
-def has_running_statistics(population: Population) -> bool:
-    """Whether some layer normalises by statistics of past batches, as BatchNorm does."""
-    return any(name.endswith("running_mean") for name in population.tensors)
 
 
 def fits(architecture: Architecture, images: ImageSet) -> bool:

@@ -196,9 +196,9 @@ def test_progress_and_training_mode_and_the_table(cnn_store, small_sane, noise_i
     told = []
     images = noise_images(cnn_store.architectures[0].architecture)
     model = small_sane(cnn_store.d_token).train()
-    rows = study(cnn_store, {"a": images}, progress=lambda *a: told.append(a)).run(model)
+    rows = study(cnn_store, {"a": images}).run(model, 0, lambda *stage: told.append(stage))
     assert model.training
-    assert told[0] == ("tiny: anchors", 1, None)
+    assert told[0] == ("evaluating: tiny, anchors", 1, None)
     assert [done for _, done, _ in told] == list(range(1, 14))
     write_rows(tmp_path / "results.csv", rows)
     assert read_rows(tmp_path / "results.csv") == rows
