@@ -1,25 +1,25 @@
-"""Training a zoo: many models of one architecture on one image set."""
+"""Building a zoo: many models of one architecture on one image set."""
 
 import json
-import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from joblib import Parallel, delayed
+from filelock import FileLock
+from joblib import delayed
+from safetensors.torch import load_file, save_file
 
 from mzsane.architectures import Architecture
 from mzsane.images import ImageSet, Split
-from mzsane.populations import Recipe, fit
+from mzsane.populations import Recipe, running
 from mzsane.progress import Progress, silent
-from mzsane.zoos.trials import ARCHITECTURE, write_checkpoint
+from mzsane.zoos.training import Trial, train_trial
 
 SETTINGS = "zoo.json"
-MODELS = 4  # purpose of the random draw, see docs/design.md
+IMAGES = ".images.safetensors"  # for the processes of a build, gone afterwards
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Builder:
     """Trains what is missing of a zoo, one process a core and one thread each.
 
     Model `i` is a function of (seed, i) alone, so a zoo can grow: with a larger `num_models` the
-    models that are there stay as they are. A trial's folder appears when its model is complete.
+    models that are there stay as they are, with a smaller one they stay, too. A trial's folder
+    appears when its model is complete, so an interrupted build goes on where it was.
 
     Args:
         folder: of the zoo.
@@ -54,23 +55,22 @@ class Builder:
 
     def __post_init__(self) -> None:
         """Refuse epochs that training never reaches."""
-        if not self.checkpoint_epochs or not set(self.checkpoint_epochs) <= set(
-            range(self.recipe.epochs + 1)
-        ):
+        epochs = set(self.checkpoint_epochs)
+        if not epochs or not epochs <= set(range(self.recipe.epochs + 1)):
             raise ValueError(
-                f"checkpoint_epochs={list(self.checkpoint_epochs)}: name one or more of the "
-                f"epochs 0 to {self.recipe.epochs}"
+                f"checkpoint_epochs={sorted(epochs)}: name one or more of the epochs 0 to "
+                f"{self.recipe.epochs} that recipe.epochs allows"
             )
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What decides the zoo's content, as plain values."""
-        images = getattr(self.images, "func", self.images)
-        keywords = getattr(self.images, "keywords", {})
+        """What decides the zoo's content, as plain values; where images are cached does not."""
+        arguments = dict(getattr(self.images, "keywords", {}))
+        arguments.pop("cache", None)
         return {
-            "images": images.__name__,
-            "images_arguments": {k: v for k, v in keywords.items() if k != "cache"},
-            "architecture": self.architecture.fingerprint,
+            "images": getattr(self.images, "func", self.images).__name__,
+            "images_arguments": arguments,
+            "architecture": json.loads(self.architecture.to_json()),
             "recipe": asdict(self.recipe),
             "checkpoint_epochs": sorted(self.checkpoint_epochs),
             "seed": self.seed,
@@ -80,111 +80,110 @@ class Builder:
     def build(self, progress: Progress = silent) -> None:
         """Train the models that are missing.
 
+        Ctrl-C ends the processes and leaves whole trials. Of several builds of one folder at the
+        same time, one works and the others wait for it.
+
         Args:
-            progress: is told how many of them are done.
+            progress: is told how many of the missing models are done.
 
         Raises:
-            ValueError: if the folder holds a zoo that was built otherwise.
+            ValueError: if the folder holds a zoo that was built otherwise, or not by this class.
         """
         folder = Path(self.folder)
         folder.mkdir(parents=True, exist_ok=True)
-        self._claim(folder)
-        for leftover in folder.glob(".trial_*"):  # of a run that was killed
-            shutil.rmtree(leftover)
-        missing = [i for i in range(self.num_models) if not (folder / trial_name(i)).exists()]
-        if not missing:
-            return
-        images = self.images()
-        splits = (images.train, images.validation, images.test)
-        # arrays, because joblib maps large ones into the workers' memory instead of copying them
-        arrays = [tensor.numpy() for split in splits for tensor in split]
-        progress(f"training {folder.name}", 0, len(missing))
-        finished = Parallel(self.workers, return_as="generator_unordered", batch_size=1)(
-            delayed(_train)(self, index, arrays) for index in missing
+        with FileLock(folder / ".lock"), _swept(folder):
+            _claim(folder, self.settings)
+            trials = [self._trial(index) for index in range(self.num_models)]
+            missing = [trial for trial in trials if not (folder / trial.name).exists()]
+            if missing:
+                self._train(missing, folder, progress)
+
+    def _trial(self, index: int) -> Trial:
+        return Trial(
+            architecture=self.architecture,
+            recipe=self.recipe,
+            checkpoint_epochs=tuple(self.checkpoint_epochs),
+            seed=self.seed,
+            index=index,
+            images=self.settings["images"],
         )
-        for done, _ in enumerate(finished, start=1):
-            progress(f"training {folder.name}", done, len(missing))
 
-    def _claim(self, folder: Path) -> None:
-        """Record what this zoo is, or compare with what was recorded."""
-        path, wanted = folder / SETTINGS, dict(self.settings)
-        del wanted["num_models"]
-        if path.exists():
-            found = json.loads(path.read_text())
-            differing = [key for key in wanted if found.get(key) != wanted[key]]
-            if differing:
-                key = differing[0]
-                raise ValueError(
-                    f"{folder} holds a zoo built with {key}={found.get(key)}, asked for "
-                    f"{wanted[key]}; give another zoo_dir, or remove the folder"
-                )
-            return
-        partial = folder / f".{SETTINGS}.{os.getpid()}"
-        partial.write_text(json.dumps(wanted, indent=1))
-        partial.rename(path)
+    def _train(self, trials: Sequence[Trial], folder: Path, progress: Progress) -> None:
+        """Train these, in any order."""
+        _share(self.images(), folder / IMAGES)
+        stage = f"training {folder.name}"
+        progress(stage, 0, len(trials))
+        tasks = (delayed(_train_one)(trial, folder) for trial in trials)
+        with running(tasks, self.workers, ordered=False) as finished:
+            for done, _ in enumerate(finished, start=1):
+                progress(stage, done, len(trials))
 
 
-def trial_name(index: int) -> str:
-    """Folder, and so the name, of a zoo's model."""
-    return f"trial_{index:05d}"
-
-
-def _train(builder: Builder, index: int, arrays: Sequence[np.ndarray]) -> None:
-    """One model into one trial folder."""
-    torch.set_num_threads(1)
-    tensors = [torch.tensor(array) for array in arrays]  # joblib's maps are read-only
-    train, validation, test = (Split(*tensors[at : at + 2]) for at in (0, 2, 4))
-    seed = int(np.random.SeedSequence([builder.seed, MODELS, index]).generate_state(1)[0])
-    network = builder.architecture.build(seed)
-    folder = Path(builder.folder)
-    partial = folder / f".{trial_name(index)}"
-    partial.mkdir()
-    (partial / "params.json").write_text(json.dumps(_params(builder, seed), indent=1))
-    results = []
-
-    def after_epoch(epoch: int, loss: float) -> None:
-        kept = epoch in builder.checkpoint_epochs
-        if kept:
-            write_checkpoint(partial, epoch, network.state_dict())
-        if kept or epoch == builder.recipe.epochs:
-            splits = {"train": train, "val": validation, "test": test}
-            results.append({"training_iteration": epoch, **_measure(network, splits)})
-
-    fit(network, train, builder.recipe, seed, after_epoch)
-    (partial / "result.json").write_text("".join(json.dumps(line) + "\n" for line in results))
-    partial.rename(folder / trial_name(index))
-
-
-@torch.no_grad()
-def _measure(network: torch.nn.Module, splits: dict[str, Split]) -> dict[str, float]:
-    """Mean cross-entropy in nats and accuracy in [0, 1] of each split."""
-    network.eval()
-    measured = {}
-    for name, split in splits.items():
-        logits = torch.cat([network(batch) for batch in split.images.split(250)])
-        measured[f"{name}_loss"] = torch.nn.functional.cross_entropy(logits, split.labels).item()
-        measured[f"{name}_acc"] = (logits.argmax(1) == split.labels).float().mean().item()
-    return measured
-
-
-def _params(builder: Builder, seed: int) -> dict[str, Any]:
-    """Hyper-parameters under the names of the published zoos."""
-    recipe, arguments = builder.recipe, builder.architecture.arguments
-    return {
-        "model::type": builder.architecture.target.rpartition(".")[2],
-        "model::nlin": arguments.get("nonlinearity", ""),
-        "model::dropout": arguments.get("dropout", 0.0),
-        "model::init_type": arguments.get("initialisation", ""),
-        "model::channels_in": builder.architecture.input_shape[0],
-        "model::o_dim": builder.architecture.classes,
-        "optim::optimizer": recipe.optimizer,
-        "optim::lr": recipe.lr,
-        "optim::wd": recipe.weight_decay,
-        "optim::momentum": recipe.momentum,
-        "optim::scheduler": recipe.scheduler,
-        "training::batchsize": recipe.batch_size,
-        "training::epochs_train": recipe.epochs,
-        "dataset::name": builder.settings["images"],
-        "seed": seed,
-        ARCHITECTURE: builder.architecture.to_json(),
+def _share(images: ImageSet, path: Path) -> None:
+    """Write the images to a file, which all processes map into their memory."""
+    splits = {"train": images.train, "val": images.validation, "test": images.test}
+    tensors = {
+        f"{name}.{field}": tensor.contiguous()
+        for name, split in splits.items()
+        for field, tensor in split._asdict().items()
     }
+    save_file(tensors, path)
+
+
+def _train_one(trial: Trial, folder: Path) -> None:
+    """One model, on the images that `_share` wrote."""
+    tensors = load_file(folder / IMAGES)
+    names = ("train", "val", "test")
+    splits = {
+        name: Split(*(tensors[f"{name}.{field}"] for field in Split._fields)) for name in names
+    }
+    train_trial(trial, splits, folder)
+
+
+@contextmanager
+def _swept(folder: Path) -> Iterator[None]:
+    """A folder without what a build leaves behind: before (when it was killed) and after."""
+    try:
+        _sweep(folder)
+        yield
+    finally:
+        _sweep(folder)
+
+
+def _sweep(folder: Path) -> None:
+    for leftover in folder.glob(".trial_*"):
+        shutil.rmtree(leftover)
+    (folder / IMAGES).unlink(missing_ok=True)
+
+
+def _claim(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Record what this zoo is, or compare with what was recorded; it may hold any number."""
+    path, wanted = folder / SETTINGS, _flat({**settings, "num_models": None})
+    if path.exists():
+        found = json.loads(path.read_text())
+        if differing := [key for key in wanted | found if found.get(key) != wanted.get(key)]:
+            key = differing[0]
+            raise ValueError(
+                f"{folder} holds a zoo built with {key}={found.get(key)}, asked for "
+                f"{wanted.get(key)}; give another zoo_dir, or remove the folder to build it anew"
+            )
+        return
+    if any(folder.glob("*/params.json")):
+        raise ValueError(
+            f"{folder} holds trials but no {SETTINGS}, so it was not built here; give another "
+            "zoo_dir, or set zoo.build=false to use them as they are"
+        )
+    partial = folder / f".{SETTINGS}"
+    partial.write_text(json.dumps(wanted, indent=1))
+    partial.rename(path)
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of settings under dotted names, so that a difference can be named."""
+    flat = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{key}.{inner}": deep for inner, deep in _flat(value).items()}
+        elif value is not None:
+            flat[key] = value
+    return flat

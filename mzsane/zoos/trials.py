@@ -6,7 +6,6 @@
 """
 
 import json
-import pickle
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,15 +18,27 @@ from mzsane.architectures import Architecture
 from mzsane.zoos.records import ModelRecord, Skipped
 
 ARCHITECTURE = "mzsane::architecture"  # our key in params.json; published zoos have none
+_CHECKPOINT = re.compile(r"checkpoint_0*(\d+)$")  # published zoos pad the number, or do not
 
-_CHECKPOINT = re.compile(r"checkpoint_0*(\d+)$")
+
+def write_params(trial: Path, params: Mapping[str, Any], architecture: Architecture) -> None:
+    """Write hyper-parameters, and how to build the network."""
+    document = {**params, ARCHITECTURE: architecture.to_json()}
+    (trial / "params.json").write_text(json.dumps(document, indent=1))
+
+
+def append_result(trial: Path, epoch: int, results: Mapping[str, float]) -> None:
+    """Add the results of an epoch; 0 is the untrained network."""
+    with (trial / "result.json").open("a") as file:
+        file.write(json.dumps({"training_iteration": epoch, **results}) + "\n")
 
 
 def write_checkpoint(trial: Path, epoch: int, state: Mapping[str, Tensor]) -> None:
     """Save a state dict where readers of published zoos look for it."""
     folder = trial / f"checkpoint_{epoch:06d}"
     folder.mkdir()
-    torch.save(dict(state), folder / "checkpoints")
+    # whatever order the axes have in memory while training, files keep the usual one
+    torch.save({name: t.contiguous() for name, t in state.items()}, folder / "checkpoints")
 
 
 def read_trials(
@@ -37,8 +48,9 @@ def read_trials(
 ) -> Iterator[ModelRecord | Skipped]:
     """Every checkpoint of a zoo, by trial and epoch; what cannot be read is reported in its place.
 
-    Nothing is loaded before it is asked for. Results are matched to checkpoints by their
-    ``training_iteration``, of which the last line counts.
+    A checkpoint is loaded when the iterator reaches it, without executing anything from it. Its
+    results are those of the last line with its ``training_iteration``, never of a line's number:
+    some zoos begin with epoch 0, others with 1, and continued trials repeat epochs.
 
     Args:
         folder: holds the trials.
@@ -47,93 +59,94 @@ def read_trials(
 
     Raises:
         FileNotFoundError: if the folder is missing or holds no trial.
-        ValueError: if no trial has a checkpoint of the epochs.
+        ValueError: if no trial has a checkpoint of these epochs.
     """
-    folder = Path(folder)
+    trials = _find(Path(folder))
+    there = {epoch for checkpoints in trials.values() for epoch in checkpoints}
+    wanted = there if epochs is None else there.intersection(epochs)
+    if not wanted:
+        raise ValueError(
+            f"{folder}: no trial has a checkpoint of epochs {sorted(epochs or [])}; choose from "
+            f"{sorted(there)}"
+        )
+    return (
+        member
+        for trial, checkpoints in trials.items()
+        for member in _read(trial, {e: checkpoints[e] for e in sorted(wanted & checkpoints.keys())},
+                            architecture)
+    )  # fmt: skip
+
+
+def _find(folder: Path) -> dict[Path, dict[int, Path]]:
+    """Trials, sorted by name, with their checkpoints; hidden folders are none."""
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder; give the one that holds the trials")
-    trials = {trial: _checkpoints(trial) for trial in sorted(folder.iterdir()) if _is_trial(trial)}
-    if not trials:
-        raise FileNotFoundError(
-            f"{folder}: no trial in it, that is, no folder with params.json and checkpoint_*; "
-            "give the folder that holds the trials"
-        )
-    there = {epoch for checkpoints in trials.values() for epoch in checkpoints}
-    if epochs is not None and there.isdisjoint(epochs):
-        raise ValueError(
-            f"{folder}: no checkpoints of epochs {sorted(epochs)}; there are {sorted(there)}"
-        )
-    for trial, checkpoints in trials.items():
-        wanted = sorted(there if epochs is None else there.intersection(epochs))
-        chosen = {epoch: checkpoints[epoch] for epoch in wanted if epoch in checkpoints}
-        yield from _read_trial(trial, chosen, architecture)
-
-
-def _is_trial(path: Path) -> bool:
-    return path.is_dir() and not path.name.startswith(".") and (path / "params.json").exists()
+    visible = (path for path in sorted(folder.iterdir()) if not path.name.startswith("."))
+    found = {trial: _checkpoints(trial) for trial in visible if (trial / "params.json").exists()}
+    if trials := {trial: checkpoints for trial, checkpoints in found.items() if checkpoints}:
+        return trials
+    raise FileNotFoundError(
+        f"{folder}: no folder in it has a params.json and checkpoint_*; give the folder that "
+        "holds the trials"
+    )
 
 
 def _checkpoints(trial: Path) -> dict[int, Path]:
+    """Files with weights, by epoch."""
     found = ((_CHECKPOINT.match(path.name), path) for path in trial.iterdir())
     return {int(match[1]): path / "checkpoints" for match, path in found if match}
 
 
-def _read_trial(
+def _read(
     trial: Path, checkpoints: Mapping[int, Path], architecture: Architecture | None
 ) -> Iterator[ModelRecord | Skipped]:
+    """One trial's checkpoints; without a readable description they are all left out."""
     try:
         params = json.loads((trial / "params.json").read_text())
         results = _results(trial / "result.json")
         if architecture is None and ARCHITECTURE in params:
             architecture = Architecture.from_json(params[ARCHITECTURE])
-    except (OSError, ValueError) as error:
-        yield Skipped(str(trial), f"its description cannot be read: {error}")
+        described = _scalars(params)
+    except Exception as error:  # a file from elsewhere can be wrong in every way
+        yield Skipped(str(trial), f"its description cannot be read: {_sentence(error)}")
         return
     for epoch, path in checkpoints.items():
         try:
             state = _load(path)
-        except (OSError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            yield Skipped(str(path), f"cannot be loaded: {_first_line(error)}")
+        except Exception as error:  # torch.load raises nearly anything for a damaged file
+            yield Skipped(str(path), f"cannot be loaded: {_sentence(error)}")
             continue
-        yield ModelRecord(
-            model=trial.name,
-            epoch=epoch,
-            state=state,
-            properties=_scalars(params) | _scalars(results.get(epoch, {})),
-            architecture=architecture,
-            provenance={"file": str(path)},
-        )
+        properties = described | _scalars(results.get(epoch, {}))
+        origin = {"zoo": str(trial.parent), "file": str(path)}
+        yield ModelRecord(trial.name, epoch, state, properties, architecture, origin)
 
 
 def _load(path: Path) -> dict[str, Tensor]:
     state = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
-        raise ValueError("it is no state dict, that is, no mapping from names to tensors")
+        raise ValueError("it holds no state dict, that is, no mapping from names to tensors")
     return dict(state)
 
 
 def _results(path: Path) -> dict[int, dict[str, Any]]:
-    """Results by epoch; a last line cut off by a killed run is left out."""
+    """Results by epoch, with the generalisation gap; half a last line (killed) is left out."""
     lines = path.read_text().splitlines() if path.exists() else []
     results = {}
-    for number, line in enumerate(lines):
+    for number, line in enumerate(lines, start=1):
         try:
             result = json.loads(line)
         except json.JSONDecodeError:
-            if number < len(lines) - 1:
+            if number < len(lines):
                 raise
             continue
-        results[int(result["training_iteration"])] = _with_gap(result)
+        if {"train_acc", "test_acc"} <= result.keys():
+            result["ggap"] = result["train_acc"] - result["test_acc"]
+        results[int(result["training_iteration"])] = result
     return results
 
 
-def _with_gap(result: dict[str, Any]) -> dict[str, Any]:
-    if "train_acc" in result and "test_acc" in result:
-        result["ggap"] = result["train_acc"] - result["test_acc"]
-    return result
-
-
 def _scalars(values: Mapping[str, Any]) -> dict[str, float | str]:
+    """Numbers and words; lists, nested configurations and our own key are no properties."""
     return {
         key: value if isinstance(value, str) else float(value)
         for key, value in values.items()
@@ -141,5 +154,6 @@ def _scalars(values: Mapping[str, Any]) -> dict[str, float | str]:
     }
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _sentence(error: Exception) -> str:
+    """The error's kind and first line."""
+    return f"{type(error).__name__}: {(str(error).splitlines() or ['no details'])[0]}"

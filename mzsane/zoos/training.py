@@ -1,0 +1,102 @@
+"""One model of a zoo: trained, measured after every epoch, and left as a trial folder."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mzsane.architectures import Architecture
+from mzsane.images import Split
+from mzsane.populations import Recipe, fit, one_thread, score
+from mzsane.zoos.trials import append_result, write_checkpoint, write_params
+
+MODELS = 4  # purpose of the random draw, see docs/design.md
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What decides the content of a trial folder, besides the images.
+
+    Args:
+        architecture: of the network.
+        recipe: how it is trained.
+        checkpoint_epochs: after which epochs weights are kept; 0 is before training.
+        seed: of the zoo; together with `index` it decides initial weights and order of images.
+        index: of the model in the zoo.
+        images: name of the image set.
+    """
+
+    architecture: Architecture
+    recipe: Recipe
+    checkpoint_epochs: Sequence[int]
+    seed: int
+    index: int
+    images: str
+
+    @property
+    def name(self) -> str:
+        """Of the folder, and so of the model."""
+        return f"trial_{self.index:05d}"
+
+    @property
+    def model_seed(self) -> int:
+        """The model's own seed, which does not depend on how many models there are."""
+        sequence = np.random.SeedSequence([self.seed, MODELS, self.index])
+        return int(sequence.generate_state(1)[0])
+
+
+def train_trial(trial: Trial, splits: Mapping[str, Split], folder: Path) -> None:
+    """Train one model with one thread; its folder appears when it is complete.
+
+    Every epoch is measured, with the network as it is at its end, on the validation split, the
+    test split, and as many of the first training images as there are test images.
+
+    Args:
+        trial: what to train.
+        splits: by name: ``train``, ``val`` and ``test``.
+        folder: of the zoo.
+    """
+    partial = folder / f".{trial.name}"
+    partial.mkdir()
+    write_params(partial, _params(trial), trial.architecture)
+    network = trial.architecture.build(trial.model_seed)
+    seen = Split(*(tensor[: len(splits["test"].labels)] for tensor in splits["train"]))
+    measured = {**splits, "train": seen}
+
+    def after_epoch(epoch: int) -> None:
+        results = {}
+        for name, split in measured.items():
+            outcome = score(network, split)
+            results[f"{name}_loss"] = outcome.loss.item()
+            results[f"{name}_acc"] = outcome.accuracy.item()
+        append_result(partial, epoch, results)
+        if epoch in trial.checkpoint_epochs:
+            write_checkpoint(partial, epoch, network.state_dict())
+
+    with one_thread():
+        fit(network, splits["train"], trial.recipe, trial.model_seed, after_epoch)
+    partial.rename(folder / trial.name)
+
+
+def _params(trial: Trial) -> dict[str, Any]:
+    """Hyper-parameters under the names of the published zoos."""
+    recipe, arguments = trial.recipe, trial.architecture.arguments
+    return {
+        "model::type": trial.architecture.target.rpartition(".")[2],
+        "model::channels_in": trial.architecture.input_shape[0],
+        "model::o_dim": trial.architecture.classes,
+        "model::nlin": arguments.get("nonlinearity", ""),
+        "model::dropout": arguments.get("dropout", 0.0),
+        "model::init_type": arguments.get("initialisation", ""),
+        "optim::optimizer": recipe.optimizer,
+        "optim::lr": recipe.lr,
+        "optim::wd": recipe.weight_decay,
+        "optim::momentum": recipe.momentum,
+        "optim::scheduler": recipe.scheduler,
+        "training::batchsize": recipe.batch_size,
+        "training::epochs_train": recipe.epochs,
+        "dataset::name": trial.images,
+        "seed": trial.model_seed,
+    }
