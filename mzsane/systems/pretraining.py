@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from jaxtyping import Float
@@ -29,7 +30,7 @@ class Pretraining(pl.LightningModule):
         sigma: spread of the multiplicative noise on inputs, dimensionless.
         erase: share of entries erased from inputs.
         compile: compile the model in place, which keeps the names in its state dict.
-        seed: noise of a sample is a function of it and of the sample's number.
+        seed: noise is a function of it and of the sample's number, dropout of it and of the step.
     """
 
     def __init__(
@@ -55,6 +56,11 @@ class Pretraining(pl.LightningModule):
         """Compile in place when asked."""
         if self.compile_model:
             self.model.compile()
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Let dropout be a function of seed, step and rank, so that resumed runs repeat it."""
+        name = np.random.SeedSequence([self.seed, self.global_step, batch_idx, self.global_rank])
+        torch.manual_seed(int(name.generate_state(1)[0]))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""

@@ -1,0 +1,70 @@
+"""A tiny store, and the parts of a run on it."""
+
+import functools
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from mzsane.architectures import Architecture
+from mzsane.callbacks import LastCheckpoint
+from mzsane.data import ZooData
+from mzsane.losses import MaskedReconstruction, NTXent, SaneLoss
+from mzsane.models import Sane
+from mzsane.stores import TokenStore, write_store
+from mzsane.systems import Pretraining
+from mzsane.zoos import ModelRecord
+
+CNN = Architecture("mzsane.architectures.CNN", {}, (1, 28, 28), 10)
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("store") / "tiny.h5"
+    records = (ModelRecord(f"model{n}", 1, CNN.build(n).state_dict(), {}, CNN) for n in range(12))
+    write_store(path, records, name="tiny", size=201)
+    return TokenStore.open(path)
+
+
+class Parts:
+    """Everything of one run; made anew for every start, as by a new process."""
+
+    def __init__(self, store, folder, extra=(), every=0, epochs=2, batch_size=4):
+        pl.seed_everything(0, verbose=False)
+        self.data = ZooData({"tiny": store}, 48, batch_size, samples_per_epoch=5 * batch_size)
+        model = Sane(self.data.d_token, 16, 2, 1, 4, 48, positions="sinusoidal", dropout=0.1)
+        self.system = Pretraining(
+            model,
+            SaneLoss(MaskedReconstruction("token"), NTXent()),
+            functools.partial(torch.optim.AdamW, lr=1e-3),
+            functools.partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=1e-3),
+            total_steps=epochs * self.data.steps_per_epoch,
+            sources=("tiny",),
+        )
+        self.last = LastCheckpoint(folder / "checkpoints", every)
+        self.trainer = pl.Trainer(
+            accelerator="cpu",
+            max_epochs=epochs,
+            logger=False,
+            callbacks=[self.last, *extra],
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            enable_checkpointing=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
+
+    def fit(self):
+        path = self.last.path if self.last.path.exists() else None
+        self.trainer.fit(self.system, datamodule=self.data, ckpt_path=path, weights_only=True)
+        return {name: value.clone() for name, value in self.system.state_dict().items()}
+
+
+@pytest.fixture
+def parts(store, tmp_path):
+    return functools.partial(Parts, store, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def parts_in(store):
+    return functools.partial(Parts, store)
