@@ -9,10 +9,11 @@ from mzsane.images.imageset import Drawn, ImageSet, assemble
 
 
 def digits(cache: Path | str | None = None, seed: int = 0, side: int = 28) -> ImageSet:
-    """The 1,797 handwritten digits of 43 writers that ship with scikit-learn.
+    """The 1,797 handwritten digits of 13 writers that ship with scikit-learn.
 
-    The 8 x 8 originals (UCI, Alpaydin and Kaynak 1998) fill their frame, MNIST's digits the inner
-    20 of 28 pixels. So they are enlarged to 5/7 of the side, bilinearly, with a dark border of 1/7.
+    They are the test part of UCI's optical digits (Alpaydin and Kaynak 1998). The 8 x 8 originals
+    fill their frame, MNIST's digits the inner 20 of 28 pixels. So they are enlarged to 5/7 of the
+    side, bilinearly, with a dark border of 1/7.
 
     Args:
         cache: folder for the prepared images; None prepares them anew (0.1 s).

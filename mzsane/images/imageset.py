@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 MEAN, STD = 0.1307, 0.3081  # of MNIST's pixels in [0, 1], as in the published MNIST zoos
@@ -108,12 +107,11 @@ def _load(path: Path, metadata: dict[str, str]) -> Drawn | None:
 def _store(path: Path, metadata: dict[str, str], drawn: Drawn) -> Drawn:
     """Writes the images under a temporary name and renames the file: it is whole or absent."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
-    os.close(handle)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         tensors = {"pixels": torch.from_numpy(drawn[0]), "labels": torch.from_numpy(drawn[1])}
-        save_file(tensors, temporary, metadata=metadata)
-        Path(temporary).replace(path)
+        temporary.write_bytes(save(tensors, metadata))
+        temporary.replace(path)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
     return drawn
