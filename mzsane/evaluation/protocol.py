@@ -1,6 +1,6 @@
 """The zero-shot protocol: every sampler beside every baseline, on every image set."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -26,6 +26,9 @@ from mzsane.sampling import (
     stored_models,
 )
 from mzsane.stores import Shelf, TokenStore
+
+BUDGET = 2**27
+"""Weights of all models that are evaluated together: half a gigabyte of float32."""
 
 
 class Case(NamedTuple):
@@ -83,33 +86,29 @@ class Study:
         Args:
             model: the autoencoder; left in the mode and on the device in which it came.
             step: of its training, for the table.
-            progress: is told the method that is done, and how many are.
+            progress: is told how many rows there are.
 
         Raises:
             ValueError: a source has no training models, does not say how to build its networks, or
                 fits no image set.
         """
+        images = {name: load() for name, load in self.images.items()}
+        device = next(model.parameters()).device
+        cases = [case for store in self.stores.values() for case in self._cases(store, images)]
         rows: list[Row] = []
-        for done, (case, judge, method) in enumerate(self._work(model), start=1):
+        for case in cases:
+            neighbourhood = Neighbourhood.of(case.shelf, case.train)
+            judge = Judge(neighbourhood, case.images, self.workers, device)
             constant = {
                 "anchors": min(self.num_anchors, len(case.train)),
                 "seed": self.seed,
                 "step": step,
             }
-            rows += [row | constant for row in judge.rows(method)]
-            progress(f"evaluating: {case.shelf.source}, {method.name}", done, None)
+            for methods in _together(self._methods(model, case)):
+                for row in judge.rows(methods):
+                    rows.append(row | constant)
+                    progress(f"evaluating: {row['source']} on {row['images']}", len(rows), None)
         return rows
-
-    def _work(self, model: Sane) -> Iterator[tuple[Case, Judge, Method]]:
-        """Methods one after the other, so that one population is in memory at a time."""
-        images = {name: load() for name, load in self.images.items()}
-        device = next(model.parameters()).device
-        cases = [case for store in self.stores.values() for case in self._cases(store, images)]
-        for case in cases:
-            neighbourhood = Neighbourhood.of(case.shelf, case.train)
-            judge = Judge(neighbourhood, case.images, self.workers, device)
-            for method in self._methods(model, case):
-                yield case, judge, method
 
     def _cases(self, store: TokenStore, images: Mapping[str, ImageSet]) -> Iterator[Case]:
         """Architectures of a store of which there are training models."""
@@ -145,6 +144,20 @@ class Study:
             generator = torch_generator(stream(name))
             drawn = generate(model, anchors, sampler, n, generator, window, halo)
             yield Method(name, "sampler", drawn)
+
+
+def _together(methods: Iterable[Method]) -> Iterator[list[Method]]:
+    """As many methods at a time as memory should hold, at least one."""
+    group: list[Method] = []
+    values = 0
+    for method in methods:
+        group.append(method)
+        values += sum(tensor.numel() for tensor in method.population.tensors.values())
+        if values >= BUDGET:
+            yield group
+            group, values = [], 0
+    if group:
+        yield group
 
 
 def _fitting(shelf: Shelf, images: Mapping[str, ImageSet]) -> dict[str, ImageSet]:

@@ -1,6 +1,7 @@
 """A study holds every sampler against every baseline, and looks at test images only to report."""
 
 from dataclasses import replace
+from operator import itemgetter
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from mzsane.evaluation import (
     Neighbourhood,
     Study,
     judging,
+    protocol,
     read_rows,
     summarise,
     write_rows,
@@ -157,6 +159,17 @@ def test_predictions_of_training_models_are_made_once(
     assert len(asked) == len(set(asked)) > 1
 
 
+def test_evaluating_fewer_at_a_time_changes_nothing_but_the_order(
+    result, cnn_store, small_sane, monkeypatch
+):
+    images, rows = result
+    monkeypatch.setattr(protocol, "BUDGET", 8 * 2464)
+    again = study(cnn_store, images).run(small_sane(cnn_store.d_token), step=7)
+    names = ("images", "method", "model")
+    assert again != rows
+    assert sorted(again, key=itemgetter(*names)) == sorted(rows, key=itemgetter(*names))
+
+
 def test_training_models_are_those_the_autoencoder_saw(cnn_store, small_sane, noise_images):
     images = noise_images(cnn_store.architectures[0].architecture)
     shown = study(cnn_store, {"a": images}, num_models=2, epochs=[2]).run(
@@ -198,8 +211,8 @@ def test_progress_and_training_mode_and_the_table(cnn_store, small_sane, noise_i
     model = small_sane(cnn_store.d_token).train()
     rows = study(cnn_store, {"a": images}).run(model, 0, lambda *stage: told.append(stage))
     assert model.training
-    assert told[0] == ("evaluating: tiny, anchors", 1, None)
-    assert [done for _, done, _ in told] == list(range(1, 14))
+    assert told[0] == ("evaluating: tiny on a", 1, None)
+    assert [done for _, done, _ in told] == list(range(1, len(rows) + 1))
     write_rows(tmp_path / "results.csv", rows)
     assert read_rows(tmp_path / "results.csv") == rows
     assert len(summarise(rows)) == 13
@@ -221,7 +234,7 @@ def test_agreement_and_overlap_equal_their_definitions(cnn_shelf, noise_images):
     names = [f"{m}@{e}" for m, e in zip(cnn_shelf.models, cnn_shelf.epochs, strict=True)]
     ours = evaluate(held, images.test).predictions.tolist()
     labels = images.test.labels.tolist()
-    for row in judge.rows(Method("heldout", "zoo", held)):
+    for row in judge.rows([Method("heldout", "zoo", held)]):
         near = stored_models(cnn_shelf, np.array([names.index(row["nearest"])]))
         theirs = evaluate(near, images.test).predictions[0].tolist()
         mine = ours[row["model"]]
