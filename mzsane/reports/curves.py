@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mzsane.reports.canvas import BLACK, COLOURS, canvas, legend_beside
 from mzsane.reports.metrics import Metrics, quantities, series
@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     import matplotlib.axes
 
 _R2 = "val/r2/"
-_STAGES = {"train": "training", "val": "validation"}
+_DOTS: dict[str, Any] = {"marker": "o", "markersize": 3.5}
+_STAGES: dict[str, tuple[str, dict[str, Any]]] = {
+    "train": ("training", {"linewidth": 0.9, "alpha": 0.6}),
+    "val": ("validation", {"linewidth": 1.6, **_DOTS}),
+}
 _LOWEST_R2 = -1.0  # an untrained model's R² has no lower bound and would flatten all that follows
 
 
@@ -47,13 +51,10 @@ def _losses(axes: "matplotlib.axes.Axes", metrics: Sequence[Metrics]) -> None:
     """Training thin, validation with dots; logarithmic where the values allow it."""
     drawn: list[float] = []
     for part, colour in zip(parts(metrics), (BLACK, *COLOURS), strict=False):
-        for stage, style in (
-            ("train", {"linewidth": 0.9, "alpha": 0.6}),
-            ("val", {"linewidth": 1.6, "marker": "o", "markersize": 3.5}),
-        ):
+        for stage, (name, style) in _STAGES.items():
             steps, values = series(metrics, f"{stage}/{part}")
             if values:
-                axes.plot(steps, values, color=colour, label=f"{part}, {_STAGES[stage]}", **style)
+                axes.plot(steps, values, color=colour, label=f"{part}, {name}", **style)
             drawn += filter(math.isfinite, values)
     if drawn and min(drawn) > 0:
         _logarithmic(axes)
@@ -75,8 +76,8 @@ def _r_squared(axes: "matplotlib.axes.Axes", metrics: Sequence[Metrics]) -> None
     lowest = 0.0
     for index, name in enumerate(n for n in quantities(metrics) if n.startswith(_R2)):
         steps, values = series(metrics, name)
-        style = {"color": COLOURS[(index + 2) % len(COLOURS)], "marker": "o", "markersize": 3.5}
-        axes.plot(steps, values, label=name.removeprefix(_R2), **style)
+        colour = COLOURS[(index + 2) % len(COLOURS)]  # those of the upper panel mean parts
+        axes.plot(steps, values, color=colour, label=name.removeprefix(_R2), **_DOTS)
         lowest = min([lowest, *filter(math.isfinite, values)])
     axes.axhline(1.0, color=BLACK, linewidth=0.8, linestyle=":")
     axes.set_ylim(max(lowest, _LOWEST_R2) - 0.05, 1.05)

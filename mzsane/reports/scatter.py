@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mzsane.reports.canvas import BLACK, COLOURS, canvas
 from mzsane.reports.tables import (
@@ -27,6 +27,7 @@ _PANEL = (3.0, 2.7)  # inches, without the room that labels take
 _LEGEND = (2.4, 0.2)  # inches: width, height of a line
 _FAR = 3.0  # novelty from which the axis is compressed beyond 1
 _TICKS = (0, 0.25, 0.5, 0.75, 1, 2, 5, 10, 20, 50, 100, 1000)
+_CHANCE: dict[str, Any] = {"color": "#888888", "linewidth": 0.8, "linestyle": "-."}
 
 
 class Look(NamedTuple):
@@ -44,8 +45,8 @@ def accuracy_novelty(
 
     One panel per source and architecture (down) and image set (across), as the memorisation
     critique asks (arXiv:2506.07998). Samplers are filled, baselines hollow, the zoo's models black.
-    A method without novelty is a dashed line at its mean accuracy. Models whose accuracy is not
-    finite are left out.
+    Models whose accuracy or novelty is not finite are left out; a method of which none has a
+    novelty is a dashed line at its mean accuracy.
 
     Args:
         rows: of one evaluation, see `latest`.
@@ -71,7 +72,7 @@ def accuracy_novelty(
         _scales(grid[0, 0], rows)
         figure.supxlabel("novelty (0: a copy, 1: as far as trained models are apart)", fontsize=9)
         figure.supylabel("accuracy, %", fontsize=9)
-        _legend(figure, rows, looks)
+        _legend(figure, rows, looks, chance=bool(images.keys() & (classes or {}).keys()))
 
 
 def appearances(rows: Sequence[Row]) -> dict[str, Look]:
@@ -94,7 +95,7 @@ def _panel(
 ) -> None:
     axes.axvline(1.0, color="#888888", linewidth=0.8, linestyle=":")
     if chance is not None:
-        axes.axhline(100 * chance, color="#888888", linewidth=0.8, linestyle="-.")
+        axes.axhline(100 * chance, **_CHANCE)
     for method, members in grouped(rows, method_of).items():
         _method(axes, members, looks[method])
 
@@ -109,10 +110,15 @@ def _method(axes: "matplotlib.axes.Axes", rows: Sequence[Row], look: Look) -> No
         axes.scatter(x, y, s=8, alpha=0.3, linewidths=0, color=look.colour, marker=look.marker)
         axes.plot(fmean(x), fmean(y), **_mark(look))
     elif known:
-        axes.axhline(fmean(y for _, y in known), color=look.colour, linestyle=(0, (5, 2)))
+        axes.axhline(fmean(y for _, y in known), **_line(look))
 
 
-def _mark(look: Look) -> dict[str, object]:
+def _line(look: Look) -> dict[str, Any]:
+    """Of a mean without novelty."""
+    return {"color": look.colour, "linestyle": (0, (5, 2))}
+
+
+def _mark(look: Look) -> dict[str, Any]:
     """Of a mean; the white rim parts filled marks that overlap."""
     face, edge = (look.colour, "white") if look.filled else ("white", look.colour)
     return {
@@ -134,17 +140,25 @@ def _scales(shared: "matplotlib.axes.Axes", rows: Sequence[Row]) -> None:
 
 
 def _legend(
-    figure: "matplotlib.figure.Figure", rows: Sequence[Row], looks: Mapping[str, Look]
+    figure: "matplotlib.figure.Figure",
+    rows: Sequence[Row],
+    looks: Mapping[str, Look],
+    chance: bool,
 ) -> None:
     """Methods below the heading of their kind, to the right of all panels."""
     from matplotlib.lines import Line2D
 
-    handles, headings = [], []
+    handles: list[Line2D] = []
+    headings: list[int] = []
     for kind, members in by_kind(rows).items():
         headings.append(len(handles))
         handles.append(Line2D([], [], linestyle="", label=heading(kind)))
-        for method in grouped(members, method_of):
-            handles.append(Line2D([], [], label=method, **_mark(looks[method])))
+        for method, own in grouped(members, method_of).items():
+            placed = any(math.isfinite(float(row["novelty"])) for row in own)
+            style = _mark(looks[method]) if placed else _line(looks[method])
+            handles.append(Line2D([], [], label=method, **style))
+    if chance:
+        handles.append(Line2D([], [], label="chance", **_CHANCE))
     legend = figure.legend(handles=handles, loc="outside right center", frameon=False)
     for place in headings:
         legend.get_texts()[place].set_fontweight("bold")
