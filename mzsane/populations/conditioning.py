@@ -83,12 +83,15 @@ def _vectorised(population: Population, batches: Batches) -> Statistics:
 def _at_once(network: nn.Module, population: Population, batches: Batches) -> Statistics:
     """All models of the population together."""
 
-    def update(statistics: Statistics, others: dict[str, Tensor], batch: Tensor) -> Statistics:
-        updated = {name: tensor.clone() for name, tensor in statistics.items()}
+    def update(
+        one: dict[str, Tensor], others: dict[str, Tensor], batch: Tensor
+    ) -> dict[str, Tensor]:
+        updated = {name: tensor.clone() for name, tensor in one.items()}
         torch.func.functional_call(network, others | updated, (batch,))
         return updated
 
-    names = {*_statistics(network), *(f"{name}.num_batches_tracked" for name in _norms(network))}
+    counters = [f"{name}.num_batches_tracked" for name in _norms(network)]
+    names = [*_statistics(network), *counters]
     statistics = {name: population.tensors[name] for name in names}
     others = {name: t for name, t in population.tensors.items() if name not in names}
     for number, batch in enumerate(batches, start=1):

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -14,14 +13,12 @@ from mzsane.images import Split
 
 SHUFFLING, DROPPING = 3, 5  # purposes of the random draws, see docs/design.md
 
-Optimizer = Literal["adam", "adamw", "sgd"]
-Scheduler = Literal["none", "onecycle"]
-
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
 }
+SCHEDULERS = ("none", "onecycle")
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,7 @@ class Recipe:
     """How a network is trained.
 
     Args:
-        optimizer: its name.
+        optimizer: ``adam``, ``adamw`` or ``sgd``.
         lr: learning rate, the peak under a schedule.
         weight_decay: as the optimizer understands it.
         momentum: of SGD.
@@ -42,19 +39,19 @@ class Recipe:
         ValueError: an unknown name, or a size below 1.
     """
 
-    optimizer: Optimizer = "adam"
+    optimizer: str = "adam"
     lr: float = 1e-3
     weight_decay: float = 0.0
     momentum: float = 0.9
     batch_size: int = 50
     epochs: int = 10
-    scheduler: Scheduler = "none"
+    scheduler: str = "none"
 
     def __post_init__(self) -> None:
         """Refuse what cannot train."""
-        for key, known in (("optimizer", Optimizer), ("scheduler", Scheduler)):
-            if getattr(self, key) not in get_args(known):
-                choices = ", ".join(get_args(known))
+        for key, known in (("optimizer", OPTIMIZERS), ("scheduler", SCHEDULERS)):
+            if getattr(self, key) not in known:
+                choices = ", ".join(known)
                 raise ValueError(f"recipe.{key}={getattr(self, key)}: choose one of {choices}")
         for key in ("batch_size", "epochs"):
             if getattr(self, key) < 1:
