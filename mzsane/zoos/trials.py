@@ -1,6 +1,6 @@
 """Trial folders, the layout of the published zoos: one folder a model, one checkpoint an epoch.
 
-<zoo>/<trial>/params.json                        hyper-parameters, flat (``optim::lr``)
+<zoo>/<trial>/params.json or config.json         hyper-parameters, flat (``optim::lr``)
               result.json                        one JSON object a line and epoch
               checkpoint_000010/checkpoints      state dict after epoch 10
 """
@@ -18,6 +18,7 @@ from mzsane.architectures import Architecture
 from mzsane.zoos.records import ModelRecord, Skipped
 
 ARCHITECTURE = "mzsane::architecture"  # our key in params.json; published zoos have none
+DESCRIPTIONS = ("params.json", "config.json")  # most published zoos, and those of transformers
 _CHECKPOINT = re.compile(r"checkpoint_0*(\d+)$")  # published zoos pad the number, or do not
 
 
@@ -82,13 +83,18 @@ def _find(folder: Path) -> dict[Path, dict[int, Path]]:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder; give the one that holds the trials")
     visible = (path for path in sorted(folder.iterdir()) if not path.name.startswith("."))
-    found = {trial: _checkpoints(trial) for trial in visible if (trial / "params.json").exists()}
+    found = {trial: _checkpoints(trial) for trial in visible if _description(trial)}
     if trials := {trial: checkpoints for trial, checkpoints in found.items() if checkpoints}:
         return trials
     raise FileNotFoundError(
-        f"{folder}: no folder in it has a params.json and checkpoint_*; give the folder that "
-        "holds the trials"
+        f"{folder}: no folder in it has a {' or '.join(DESCRIPTIONS)} and checkpoint_*; give the "
+        "folder that holds the trials"
     )
+
+
+def _description(trial: Path) -> Path | None:
+    """The file with the hyper-parameters."""
+    return next((trial / name for name in DESCRIPTIONS if (trial / name).exists()), None)
 
 
 def _checkpoints(trial: Path) -> dict[int, Path]:
@@ -102,7 +108,7 @@ def _read(
 ) -> Iterator[ModelRecord | Skipped]:
     """One trial's checkpoints; without a readable description they are all left out."""
     try:
-        params = json.loads((trial / "params.json").read_text())
+        params = json.loads(_description(trial).read_text())
         results = _results(trial / "result.json")
         if architecture is None and ARCHITECTURE in params:
             architecture = Architecture.from_json(params[ARCHITECTURE])
@@ -155,5 +161,7 @@ def _scalars(values: Mapping[str, Any]) -> dict[str, float | str]:
 
 
 def _sentence(error: Exception) -> str:
-    """The error's kind and first line."""
-    return f"{type(error).__name__}: {(str(error).splitlines() or ['no details'])[0]}"
+    """The error's kind and what is wrong, without torch's advice to load it unprotected."""
+    lines = [line.strip() for line in str(error).splitlines() if "weights_only" not in line]
+    told = next(filter(None, lines), "no details").partition(". ")[0]
+    return f"{type(error).__name__}: {told}"

@@ -46,14 +46,6 @@ def test_every_image_falls_into_one_split_with_its_label(count, seed):
         assert [number % 10 for number in part] == split.labels.tolist()
 
 
-def test_a_cache_of_the_same_arguments_is_taken(counted, tmp_path):
-    draw, calls = counted
-    first = assemble("numbered", tmp_path, {"seed": 0}, draw)
-    second = assemble("numbered", str(tmp_path), {"seed": 0}, draw)
-    assert len(calls) == 1
-    assert torch.equal(first.test.images, second.test.images)
-
-
 @pytest.mark.parametrize(("name", "arguments"), [("numbered", {"seed": 1}), ("other", {"seed": 0})])
 def test_a_cache_of_other_arguments_is_not_taken(counted, tmp_path, name, arguments):
     draw, calls = counted
@@ -61,17 +53,6 @@ def test_a_cache_of_other_arguments_is_not_taken(counted, tmp_path, name, argume
     assemble(name, tmp_path, arguments, draw)
     assert len(calls) == 2
     assert len(list(tmp_path.iterdir())) == 2
-
-
-def test_a_renamed_cache_of_other_arguments_is_replaced(counted, tmp_path):
-    draw, calls = counted
-    assemble("numbered", tmp_path, {"seed": 0}, draw)
-    wrong = next(tmp_path.iterdir())
-    wrong.rename(tmp_path / wrong.name.replace("seed0", "seed1"))
-    with pytest.warns(UserWarning, match="other images.* is replaced"):
-        assemble("numbered", tmp_path, {"seed": 1}, draw)
-    assemble("numbered", tmp_path, {"seed": 1}, draw)
-    assert len(calls) == 2
 
 
 @pytest.mark.parametrize("keep", [0, 5, 100, -1], ids=["empty", "no header", "header", "a byte"])

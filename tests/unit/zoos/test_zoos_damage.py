@@ -1,0 +1,72 @@
+"""No file of a zoo can do harm, or end the reading of the others."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mzsane.zoos import ModelRecord, Skipped, read_trials
+from mzsane.zoos.trials import write_checkpoint
+
+
+def write_trial(zoo, name="trial_a", epochs=(1, 2), description="params.json"):
+    """A trial whose weights tell their epoch."""
+    trial = zoo / name
+    trial.mkdir(parents=True)
+    (trial / description).write_text(json.dumps({"optim::lr": 0.1}))
+    for epoch in epochs:
+        write_checkpoint(trial, epoch, {"layer.weight": torch.full((3, 2), float(epoch))})
+    return trial
+
+
+class Malice:
+    """Runs when it is unpickled without protection."""
+
+    def __reduce__(self):
+        return os.system, ("touch executed",)
+
+
+def test_code_in_a_checkpoint_is_refused_and_not_executed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    trial = write_trial(tmp_path / "zoo")
+    torch.save({"layer.weight": Malice()}, trial / "checkpoint_000001" / "checkpoints")
+    refused, healthy = read_trials("zoo")
+    assert not Path("executed").exists()
+    assert isinstance(refused, Skipped)
+    assert "system" in refused.reason, "what was refused is named"
+    assert "weights_only" not in refused.reason, "advice to load it without protection"
+    assert healthy.epoch == 2
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_a_damaged_checkpoint_never_ends_the_reading(tmp_path_factory, data):
+    """Cut off anywhere, or with a byte changed, it is skipped, or read if the damage is slight."""
+    zoo = tmp_path_factory.mktemp("zoo")
+    path = write_trial(zoo) / "checkpoint_000001" / "checkpoints"
+    content = bytearray(path.read_bytes())
+    place = data.draw(st.integers(0, len(content) - 1))
+    cut_off = data.draw(st.booleans())
+    if cut_off:
+        del content[place:]
+    else:
+        content[place] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    damaged, healthy = read_trials(zoo)
+    assert isinstance(damaged, Skipped if cut_off else Skipped | ModelRecord)
+    assert "\n" not in getattr(damaged, "reason", "")
+    assert healthy.epoch == 2
+
+
+@pytest.mark.parametrize("description", ["params.json", "config.json"])
+def test_members_come_by_trial_and_number_of_the_epoch(tmp_path, description):
+    for name in ("trial_c", "trial_a", "trial_b"):
+        write_trial(tmp_path, name, (10, 2, 1), description)
+    found = [
+        (r.model, r.epoch, float(r.state["layer.weight"][0, 0])) for r in read_trials(tmp_path)
+    ]
+    assert found == [(f"trial_{t}", e, float(e)) for t in "abc" for e in (1, 2, 10)]
