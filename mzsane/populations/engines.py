@@ -53,7 +53,8 @@ def spread(
         if processes <= 1 or min(seconds) * len(rest) * (1 - 1 / processes) < STARTING:
             return [*done, work(rest)] if len(rest) else done
     bounds = torch.linspace(0, len(rest), processes + 1).long().tolist()
-    parts = [rest[start:stop] for start, stop in pairwise(bounds)]
+    # copies, because a view is sent to a process with all of its storage
+    parts = [rest[torch.arange(start, stop)] for start, stop in pairwise(bounds)]
     with running((delayed(_alone)(work, part) for part in parts), processes) as results:
         return [*done, *results]
 

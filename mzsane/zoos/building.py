@@ -1,14 +1,13 @@
 """Building a zoo: many models of one architecture on one image set."""
 
+import inspect
 import json
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+import torch
 from joblib import delayed
 from safetensors.torch import load_file, save_file
 
@@ -16,10 +15,8 @@ from mzsane.architectures import Architecture
 from mzsane.images import ImageSet, Split
 from mzsane.populations import Recipe, running
 from mzsane.progress import Progress, silent
+from mzsane.zoos.claiming import IMAGES, claim, is_claimed, locked, swept
 from mzsane.zoos.training import Trial, train_trial
-
-SETTINGS = "zoo.json"
-IMAGES = ".images.safetensors"  # for the processes of a build, gone afterwards
 
 
 @dataclass(frozen=True)
@@ -65,11 +62,12 @@ class Builder:
     @property
     def settings(self) -> dict[str, Any]:
         """What decides the zoo's content, as plain values; where images are cached does not."""
-        arguments = dict(getattr(self.images, "keywords", {}))
-        arguments.pop("cache", None)
+        images = getattr(self.images, "func", self.images)
+        # signature applies what a partial adds; defaults count, or a changed one would go unseen
+        parameters = inspect.signature(self.images).parameters
         return {
-            "images": getattr(self.images, "func", self.images).__name__,
-            "images_arguments": arguments,
+            "images": images.__name__,
+            "images_arguments": {k: p.default for k, p in parameters.items() if k != "cache"},
             "architecture": json.loads(self.architecture.to_json()),
             "recipe": asdict(self.recipe),
             "checkpoint_epochs": sorted(self.checkpoint_epochs),
@@ -90,13 +88,18 @@ class Builder:
             ValueError: if the folder holds a zoo that was built otherwise, or not by this class.
         """
         folder = Path(self.folder)
+        if is_claimed(folder, self.settings) and not self._missing(folder):
+            return  # without writing anything: the folder may be someone else's
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"), _swept(folder):
-            _claim(folder, self.settings)
-            trials = [self._trial(index) for index in range(self.num_models)]
-            missing = [trial for trial in trials if not (folder / trial.name).exists()]
-            if missing:
+        with locked(folder, progress), swept(folder):
+            if not is_claimed(folder, self.settings):
+                claim(folder, self.settings)
+            if missing := self._missing(folder):
                 self._train(missing, folder, progress)
+
+    def _missing(self, folder: Path) -> list[Trial]:
+        trials = (self._trial(index) for index in range(self.num_models))
+        return [trial for trial in trials if not (folder / trial.name).exists()]
 
     def _trial(self, index: int) -> Trial:
         return Trial(
@@ -123,7 +126,8 @@ def _share(images: ImageSet, path: Path) -> None:
     """Write the images to a file, which all processes map into their memory."""
     splits = {"train": images.train, "val": images.validation, "test": images.test}
     tensors = {
-        f"{name}.{field}": tensor.contiguous()
+        # copies, because splits may share memory, and safetensors may not
+        f"{name}.{field}": tensor.clone(memory_format=torch.contiguous_format)
         for name, split in splits.items()
         for field, tensor in split._asdict().items()
     }
@@ -138,52 +142,3 @@ def _train_one(trial: Trial, folder: Path) -> None:
         name: Split(*(tensors[f"{name}.{field}"] for field in Split._fields)) for name in names
     }
     train_trial(trial, splits, folder)
-
-
-@contextmanager
-def _swept(folder: Path) -> Iterator[None]:
-    """A folder without what a build leaves behind: before (when it was killed) and after."""
-    try:
-        _sweep(folder)
-        yield
-    finally:
-        _sweep(folder)
-
-
-def _sweep(folder: Path) -> None:
-    for leftover in folder.glob(".trial_*"):
-        shutil.rmtree(leftover)
-    (folder / IMAGES).unlink(missing_ok=True)
-
-
-def _claim(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Record what this zoo is, or compare with what was recorded; it may hold any number."""
-    path, wanted = folder / SETTINGS, _flat({**settings, "num_models": None})
-    if path.exists():
-        found = json.loads(path.read_text())
-        if differing := [key for key in wanted | found if found.get(key) != wanted.get(key)]:
-            key = differing[0]
-            raise ValueError(
-                f"{folder} holds a zoo built with {key}={found.get(key)}, asked for "
-                f"{wanted.get(key)}; give another zoo_dir, or remove the folder to build it anew"
-            )
-        return
-    if any(folder.glob("*/params.json")):
-        raise ValueError(
-            f"{folder} holds trials but no {SETTINGS}, so it was not built here; give another "
-            "zoo_dir, or set zoo.build=false to use them as they are"
-        )
-    partial = folder / f".{SETTINGS}"
-    partial.write_text(json.dumps(wanted, indent=1))
-    partial.rename(path)
-
-
-def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of settings under dotted names, so that a difference can be named."""
-    flat = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{key}.{inner}": deep for inner, deep in _flat(value).items()}
-        elif value is not None:
-            flat[key] = value
-    return flat

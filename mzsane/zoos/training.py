@@ -1,5 +1,7 @@
-"""One model of a zoo: trained, measured after every epoch, and left as a trial folder."""
+"""One model of a zoo: trained, measured, and left as a trial folder."""
 
+import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,15 +52,16 @@ class Trial:
 def train_trial(trial: Trial, splits: Mapping[str, Split], folder: Path) -> None:
     """Train one model with one thread; its folder appears when it is complete.
 
-    Every epoch is measured, with the network as it is at its end, on the validation split, the
-    test split, and as many of the first training images as there are test images.
+    Epochs that are kept are measured, too: on the validation split, the test split, and as many of
+    the first training images as there are test images.
 
     Args:
         trial: what to train.
         splits: by name: ``train``, ``val`` and ``test``.
         folder: of the zoo.
     """
-    partial = folder / f".{trial.name}"
+    # a name of its own, because processes may outlive a build that was killed
+    partial = folder / f".{trial.name}.{os.getpid()}"
     partial.mkdir()
     write_params(partial, _params(trial), trial.architecture)
     network = trial.architecture.build(trial.model_seed)
@@ -66,18 +69,29 @@ def train_trial(trial: Trial, splits: Mapping[str, Split], folder: Path) -> None
     measured = {**splits, "train": seen}
 
     def after_epoch(epoch: int) -> None:
+        if epoch not in trial.checkpoint_epochs:
+            return
         results = {}
         for name, split in measured.items():
             outcome = score(network, split)
             results[f"{name}_loss"] = outcome.loss.item()
             results[f"{name}_acc"] = outcome.accuracy.item()
         append_result(partial, epoch, results)
-        if epoch in trial.checkpoint_epochs:
-            write_checkpoint(partial, epoch, network.state_dict())
+        write_checkpoint(partial, epoch, network.state_dict())
 
     with one_thread():
         fit(network, splits["train"], trial.recipe, trial.model_seed, after_epoch)
-    partial.rename(folder / trial.name)
+    _publish(partial, folder / trial.name)
+
+
+def _publish(partial: Path, trial: Path) -> None:
+    """Give a finished trial its name; if one of a killed build has it by now, it is the same."""
+    try:
+        partial.rename(trial)
+    except OSError:
+        if not trial.exists():
+            raise
+        shutil.rmtree(partial)
 
 
 def _params(trial: Trial) -> dict[str, Any]:

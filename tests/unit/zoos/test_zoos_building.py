@@ -54,7 +54,7 @@ def test_every_model_has_its_own_weights_and_every_epoch_its_results(zoo):
     seeds = {record.properties["seed"] for record in records}
     assert len(seeds) == 3
     lines = (zoo / records[0].model / "result.json").read_text().splitlines()
-    assert [json.loads(line)["training_iteration"] for line in lines] == [0, 1, 2]
+    assert [json.loads(line)["training_iteration"] for line in lines] == [1, 2]
     wanted = {f"{s}_{q}" for s in ("train", "val", "test") for q in ("loss", "acc")} | {"ggap"}
     assert wanted <= records[0].properties.keys()
 
@@ -98,7 +98,7 @@ def test_another_seed_gives_other_models(zoo, tmp_path):
         ({"seed": 6}, "seed=5, asked for 6"),
         ({"recipe": Recipe(lr=0.5, batch_size=20, epochs=2)}, "recipe.lr=0.01, asked for 0.5"),
         ({"checkpoint_epochs": [2]}, "checkpoint_epochs"),
-        ({"images": partial(noise, images=40)}, "images_arguments.images=None, asked for 40"),
+        ({"images": partial(noise, images=40)}, "images_arguments.images=60, asked for 40"),
         ({"architecture": replace(CNN, arguments={})}, "architecture.arguments.width"),
     ],
 )
