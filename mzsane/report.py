@@ -38,7 +38,7 @@ def report(folder: Path, facts: Mapping[str, object]) -> None:
         loss_curves(metrics, folder / "loss.png")
     rows = latest(read_rows(folder / "results.csv"))
     accuracy_novelty(rows, folder / "accuracy_novelty.png")
-    statistics = summarise(rows)
+    statistics = summarise(rows, by=("source", "architecture", "method", "images"))
     Console().print(terminal_summary(statistics))
     write_summary(folder / DONE, statistics, metrics, origin() | dict(facts))
 

@@ -5,6 +5,7 @@ python -m mzsane.train zoo=digits model=sane_tiny seed=1
 python -m mzsane.train -m zoo=digits,printed,digits+printed
 """
 
+import logging
 import time
 from functools import partial
 from pathlib import Path
@@ -40,6 +41,7 @@ def fit(cfg: DictConfig, folder: Path) -> dict[str, float]:
     """Train, or go on from `checkpoints/last.ckpt`; sample and evaluate as the callbacks say."""
     import pytorch_lightning as pl  # 4 s: not before --help and --cfg have answered
 
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it advertises at each start
     data = build(cfg.data, stores=stores_of(cfg))
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     model = build(cfg.model, d_token=data.d_token, window=data.window)
@@ -60,7 +62,9 @@ def fit(cfg: DictConfig, folder: Path) -> dict[str, float]:
         sources=data.sources,
     )
     last = folder / "checkpoints" / "last.ckpt"
-    trainer.fit(system, datamodule=data, ckpt_path=str(last) if last.exists() else None)
+    trainer.fit(
+        system, datamodule=data, ckpt_path=str(last) if last.exists() else None, weights_only=True
+    )
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 

@@ -28,11 +28,12 @@ class LastCheckpoint(pl.Callback):
         self.path = Path(dirpath) / "last.ckpt"
         self.every_n_steps = every_n_steps
         self._signal: int | None = None
+        self._leaving = False
         self._handlers: dict[int, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take over the signals for as long as steps are made."""
-        self._signal = None
+        self._signal, self._leaving = None, False
         for number in (signal.SIGINT, signal.SIGTERM):
             self._handlers[number] = signal.signal(number, self._remember)
 
@@ -44,13 +45,23 @@ class LastCheckpoint(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Save when it is due; leave if a signal came."""
-        stop = self._agreed(trainer)
-        due = self.every_n_steps and trainer.global_step % self.every_n_steps == 0
-        if stop or due:
-            trainer.save_checkpoint(self.path)
-        if stop:
-            raise KeyboardInterrupt if self._signal == signal.SIGINT else SystemExit(143)
+        """Save when it is due or a signal came; after the last step of an epoch, validation first.
+
+        Lightning does not catch up on the validation of an epoch whose last step was saved.
+        """
+        if not trainer.is_last_batch:
+            self._save(trainer)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Leave after a signal: at the end of a step its metrics would not be logged yet."""
+        self._leave()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """What was put off until after validation."""
+        self._save(trainer)
+        self._leave()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the trained model."""
@@ -62,6 +73,16 @@ class LastCheckpoint(pl.Callback):
             signal.signal(number, handler)
         self._handlers.clear()
 
+    def _save(self, trainer: pl.Trainer) -> None:
+        self._leaving = self._agreed(trainer)
+        due = self.every_n_steps and trainer.global_step % self.every_n_steps == 0
+        if self._leaving or due:
+            trainer.save_checkpoint(self.path)
+
+    def _leave(self) -> None:
+        if self._leaving:
+            raise KeyboardInterrupt if self._signal == signal.SIGINT else SystemExit(143)
+
     def _remember(self, number: int, frame: FrameType | None) -> None:
         if self._signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
@@ -70,6 +91,6 @@ class LastCheckpoint(pl.Callback):
     def _agreed(self, trainer: pl.Trainer) -> bool:
         if trainer.world_size == 1:
             return self._signal is not None
-        if trainer.global_step % _SYNC_EVERY:
+        if trainer.global_step % _SYNC_EVERY and not trainer.is_last_batch:
             return False
         return trainer.strategy.reduce_boolean_decision(self._signal is not None, all=False)

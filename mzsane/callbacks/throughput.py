@@ -16,9 +16,13 @@ class Throughput(pl.Callback):
     step to the next and so includes waiting for data. The norm is that before clipping.
     """
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock; a run that resumes in the middle of an epoch starts no epoch."""
+        self._reset()
+
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock; validation between epochs is not counted."""
-        self._start, self._tokens, self._samples = time.perf_counter(), 0, 0
+        """Start the clock anew; validation between epochs is not counted."""
+        self._reset()
 
     def on_before_optimizer_step(
         self,
@@ -47,7 +51,10 @@ class Throughput(pl.Callback):
             seconds = time.perf_counter() - self._start
             pl_module.log("throughput/tokens_per_s", self._tokens / seconds)
             pl_module.log("throughput/samples_per_s", self._samples / seconds)
-            self._start, self._tokens, self._samples = time.perf_counter(), 0, 0
+            self._reset()
+
+    def _reset(self) -> None:
+        self._start, self._tokens, self._samples = time.perf_counter(), 0, 0
 
     @staticmethod
     def _due(trainer: pl.Trainer) -> bool:

@@ -26,9 +26,13 @@ class Watch(pl.Callback):
 
     def __init__(self):
         self.keys = []
+        self.scores = []
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
         self.keys.append(batch.key.tolist())
+
+    def on_validation_end(self, trainer, pl_module):
+        self.scores.append(trainer.callback_metrics["val/r2/tiny"].item())
 
 
 def assert_same(a, b):
@@ -40,7 +44,7 @@ def assert_same(a, b):
 @pytest.fixture(scope="module")
 def uninterrupted(parts_in, tmp_path_factory):
     watch = Watch()
-    return parts_in(tmp_path_factory.mktemp("whole"), [watch]).fit(), watch.keys
+    return parts_in(tmp_path_factory.mktemp("whole"), [watch]).fit(), watch
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 1), (signal.SIGTERM, 143)])
@@ -52,7 +56,8 @@ def test_interrupted_equals_uninterrupted(parts, uninterrupted, step, number, co
     assert stop.value.code == code
     weights = parts([after]).fit()
     assert len(before.keys) == step + 1  # the step in which the signal came was finished
-    assert before.keys + after.keys == uninterrupted[1]
+    assert before.keys + after.keys == uninterrupted[1].keys
+    assert before.scores + after.scores == uninterrupted[1].scores
     assert_same(weights, uninterrupted[0])
 
 

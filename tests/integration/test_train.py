@@ -1,0 +1,208 @@
+"""The real command, in a process of its own."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from mzsane.stores import TokenStore
+
+
+def environment(data):
+    return {**os.environ, "MZSANE_DATA": str(data), "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def train(data):
+    """Runs `python -m mzsane.train debug=fast` in a folder."""
+
+    def command(folder, *overrides, debug="fast"):
+        arguments = [sys.executable, "-m", "mzsane.train", f"debug={debug}", *overrides]
+        return subprocess.run(
+            arguments, cwd=folder, env=environment(data), capture_output=True, text=True
+        )
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def first(train, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("first")
+    done = train(folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def only_run(folder):
+    (run,) = (folder / "runs" / "fast").iterdir()
+    return run
+
+
+def weights(run):
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+def assert_same(a, b):
+    assert a.keys() == b.keys()
+    assert all(torch.equal(value, b[name]) for name, value in a.items())
+
+
+def test_a_run_leaves_what_the_readme_promises(first, data):
+    folder, done = first
+    run = only_run(folder)
+    for name in (
+        ".hydra/config.yaml", "config.yaml", "checkpoints/last.ckpt", "checkpoints/best.ckpt",
+        "metrics.csv", "results.csv", "summary.md", "loss.png", "accuracy_novelty.png",
+    ):  # fmt: skip
+        assert (run / name).stat().st_size > 0, name
+    assert "kde_token" in done.stdout
+    with (run / "metrics.csv").open() as file:
+        columns = set(csv.DictReader(file).fieldnames)
+    assert {
+        "train/loss", "train/reconstruction", "train/contrastive", "train/gradient_norm",
+        "val/loss", "val/r2/digits", "throughput/tokens_per_s", "lr-AdamW/pg1",
+    } <= columns  # fmt: skip
+    assert len(TokenStore.open(data / "fast" / "stores" / "digits.h5")) == 12
+
+
+def test_results_are_tidy(first):
+    with (only_run(first[0]) / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["images"] for row in rows} == {"digits", "printed", "mnist5k"}
+    assert {row["method"] for row in rows} >= {
+        "kde_token", "kde_joint", "random", "anchors", "average", "weight_kde",
+        "reconstructed", "heldout_reconstructed",
+    }  # fmt: skip
+    keys = [tuple(row[k] for k in ("source", "method", "images", "model")) for row in rows]
+    assert len(set(keys)) == len(keys)
+    assert all(0 <= float(row["accuracy"]) <= 1 and row["novelty"] for row in rows)
+
+
+def test_the_same_command_repeats_bit_for_bit_in_a_folder_of_its_own(first, train, tmp_path):
+    done = train(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "training digits" not in done.stderr  # zoo and store were there
+    assert_same(weights(only_run(tmp_path)), weights(only_run(first[0])))
+    results = [(only_run(f) / "results.csv").read_text() for f in (first[0], tmp_path)]
+    assert results[0] == results[1]
+
+
+def test_an_interrupted_run_goes_on_with_the_same_command(first, train, data, tmp_path):
+    slow = ["trainer.max_epochs=40"]
+    arguments = [sys.executable, "-m", "mzsane.train", "debug=fast", *slow]
+    with subprocess.Popen(
+        arguments, cwd=tmp_path, env=environment(data), stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_for(tmp_path, "runs/fast/*/checkpoints/last.ckpt", process)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        assert "the same command goes on from here" in process.stderr.read()
+    run = only_run(tmp_path)
+    assert not (run / "summary.md").exists()
+    interrupted = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert interrupted["global_step"] < 40 * 8
+    done = train(tmp_path, *slow)
+    assert done.returncode == 0, done.stderr
+    assert f"continuing {run.relative_to(tmp_path)}" in done.stdout
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    assert train(whole, *slow).returncode == 0
+    assert_same(weights(only_run(tmp_path)), weights(only_run(whole)))
+    assert steps(only_run(tmp_path)) == steps(only_run(whole))
+
+
+def wait_for(folder, pattern, process):
+    deadline = time.monotonic() + 120
+    while not list(Path(folder).glob(pattern)):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def steps(run):
+    with (run / "metrics.csv").open() as file:
+        return [row["step"] for row in csv.DictReader(file) if row["train/loss"]]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["model.d_modle=3"], "model.d_modle: there is no such key; did you mean 'd_model'?"),
+        (["model=sane_tny"], "model=sane_tny: there is no such option; did you mean 'sane_tiny'?"),
+        (["zoo=digit"], "zoo=digit: there is no such option; did you mean 'digits'?"),
+        (["+modle=3"], "modle: there is no such section; did you mean 'model'?"),
+        (["data.window=0"], "window"),
+        (["model.d_model=wide"], "model.d_model: 'wide' is not int"),
+        (
+            ["zoo.build=false", "store_dir=nowhere"],
+            "nowhere/digits.h5: the store of source 'digits' is missing and zoo.build=false; "
+            "run `python -m mzsane.preprocess zoo=digits`, or set zoo.build=true",
+        ),
+        (
+            ["model.positions=learned", "model.max_positions=[40,9,30]"],
+            "48",
+        ),
+        (["tokens.size=64"], "tokens.size=201"),
+        (["zoo.mix={digit:1}"], "digit"),
+        (["zoo.num_models=500"], "500"),
+        (["zoo.sources.digits.builder.recipe.lr=1.0"], "another zoo_dir"),
+    ],
+)
+def test_a_mistake_ends_in_one_sentence(first, train, tmp_path, overrides, sentence):
+    done = train(tmp_path, *overrides)
+    assert done.returncode == 1
+    lines = done.stderr.strip().splitlines()
+    assert lines[-1].startswith("mzsane: ")
+    assert sentence in lines[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_of_another_configuration_is_refused_untouched(first, train, tmp_path):
+    run = only_run(first[0])
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    done = train(tmp_path, f"hydra.run.dir={run}", "seed=5")
+    assert done.returncode == 1
+    assert "holds a run of another configuration" in done.stderr
+    assert "seed: 0 there, 5 here" in done.stderr
+    assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+
+def test_a_damaged_store_is_named(first, train, data, tmp_path):
+    stores = tmp_path / "stores"
+    stores.mkdir()
+    whole = (data / "fast" / "stores" / "digits.h5").read_bytes()
+    (stores / "digits.h5").write_bytes(whole[: len(whole) // 2])
+    done = train(tmp_path, f"store_dir={stores}")
+    assert done.returncode == 1
+    assert f"mzsane: {stores / 'digits.h5'}" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("option", ["--help", "--cfg=job"])
+def test_help_imports_no_torch(option):
+    code = (
+        f"import sys; sys.argv = ['train', *{option.split('=')}]\n"
+        "from mzsane.train import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'pytorch_lightning', 'matplotlib', 'h5py'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_all_loggers_work_together_offline(first, train, tmp_path):
+    done = train(tmp_path, "logger=[csv,tensorboard,wandb]", "trainer.max_epochs=1", "sampler=[]")
+    assert done.returncode == 0, done.stderr
+    run = only_run(tmp_path)
+    assert list(run.glob("logs/tensorboard/**/events.*"))
+    assert list(run.glob("logs/wandb/offline-run-*"))
