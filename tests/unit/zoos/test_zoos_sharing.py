@@ -10,6 +10,7 @@ from filelock import FileLock
 from mzsane.architectures import Architecture
 from mzsane.images import ImageSet, Split
 from mzsane.populations import Recipe
+from mzsane.progress import bars
 from mzsane.zoos import Builder, read_trials
 
 CNN = Architecture("mzsane.architectures.CNN", {"width": [2, 2, 2]}, (1, 28, 28), 10)
@@ -87,6 +88,16 @@ def test_models_do_not_depend_on_the_number_of_threads_which_stays(zoo, tmp_path
     finally:
         torch.set_num_threads(threads)
     assert weights(tmp_path) == weights(zoo)
+
+
+def test_progress_can_be_told_without_a_terminal(tmp_path, capfd):
+    with bars() as progress:
+        builder(tmp_path / "somewhere").build(progress)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "training somewhere" in err
+    assert "3/3" in err
+    assert "\x1b" not in err
 
 
 def test_an_exception_while_telling_progress_ends_the_processes(tmp_path):
