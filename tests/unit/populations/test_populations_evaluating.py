@@ -4,8 +4,19 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from mzsane.architectures import Architecture
 from mzsane.images import Split
-from mzsane.populations import Population, engines, evaluate, evaluating, running, score
+from mzsane.populations import (
+    Population,
+    Recipe,
+    engines,
+    evaluate,
+    evaluating,
+    fit,
+    initialise,
+    running,
+    score,
+)
 
 
 @pytest.fixture
@@ -124,3 +135,24 @@ def test_images_of_another_shape_are_refused_in_one_sentence(population, make_no
     ) as error:
         evaluate(population, Split(images, torch.zeros(60, dtype=torch.int64)))
     assert "\n" not in str(error.value)
+
+
+class Viewing(torch.nn.Module):
+    """Flattens with `view`, as old networks do, which takes no other order in memory."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = torch.nn.Conv2d(1, 4, 5, stride=4)
+        self.classify = torch.nn.Linear(4 * 6 * 6, 10)
+
+    def forward(self, images):
+        return self.classify(self.features(images).view(len(images), -1))
+
+
+def test_networks_from_elsewhere_run_as_they_are(make_noise):
+    architecture = Architecture(f"{__name__}.Viewing", {}, (1, 28, 28), 10, trusted=True)
+    population, split = initialise(architecture, range(2)), make_noise(architecture)
+    assert_same(evaluate(population, split), plain(population, split))
+    network = architecture.build(0)
+    fit(network, split, Recipe(batch_size=20, epochs=3, lr=0.01), 0, lambda epoch: None)
+    assert score(network, split).loss < evaluate(population, split).loss[0]
