@@ -1,6 +1,9 @@
 """Run folders: which one a command belongs to, and who may write it."""
 
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +63,35 @@ def unfinished(parent: Path, wanted: dict[str, Any]) -> Path | None:
 def busy(folder: Path) -> bool:
     """Whether a living process writes this folder."""
     try:
-        with claim(folder):
+        with _lock(folder):
             return False
     except Timeout:
         return True
 
 
-def claim(folder: Path) -> FileLock:
-    """The lock of a run folder, for a `with` block; it vanishes with its process."""
+@contextmanager
+def claim(folder: Path) -> Iterator[None]:
+    """Hold a run folder for a `with` block; the lock vanishes with its process.
+
+    Raises:
+        ValueError: if another process writes it.
+    """
+    try:
+        with _lock(folder):
+            yield
+    except Timeout as error:
+        raise ValueError(
+            f"{folder}: another process is writing this run; wait for it, or give another "
+            "hydra.run.dir"
+        ) from error
+
+
+def leads() -> bool:
+    """Whether this is the first process of a run; launchers number them in the environment."""
+    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+
+
+def _lock(folder: Path) -> FileLock:
     return FileLock(folder / ".lock", timeout=0)
 
 

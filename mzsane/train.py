@@ -18,7 +18,7 @@ from mzsane.config import build, build_all, check
 from mzsane.entry import run
 from mzsane.preprocess import stores_of
 from mzsane.report import report
-from mzsane.runs import claim, record
+from mzsane.runs import claim, leads, record
 
 if TYPE_CHECKING:
     from mzsane.data import ZooData
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 def train(cfg: DictConfig) -> dict[str, float]:
     """Fit what `cfg` describes, evaluate it, write the report, and return the final metrics."""
     folder = Path(HydraConfig.get().runtime.output_dir)
+    check(cfg)
+    if not leads():
+        return fit(cfg, folder)
     with claim(folder):
-        check(cfg)
         record(folder, cfg)
         started = time.monotonic()
         metrics = fit(cfg, folder)

@@ -79,7 +79,7 @@ def _terminal(table: Table) -> "rich.table.Table":
         title=Text(f"{table.title}: accuracy in %, mean ± std (best)"), title_justify="left"
     )
     for column, name in enumerate(table.header):
-        drawn.add_column(Text(name), justify="right" if column else "left", overflow="fold")
+        drawn.add_column(Text(name), justify="right" if column else "left", no_wrap=not column)
     for group in table.groups:
         drawn.add_section()
         drawn.add_row(Text(group.heading, style="bold"))

@@ -77,7 +77,7 @@ def write_store(
     settings = {"size": size, "scheme": scheme, "batchnorm": batchnorm}
     with _workplace(path) as folder:
         spool = Spool(folder, settings, dtype)
-        skipped = _collect(records, spool, tell)
+        skipped = _collect(records, spool, name, tell)
         if not spool.piles:
             raise ValueError(f"{name}: no model to store; {first_reasons(skipped) or 'none given'}")
         _unify_sizes(spool.piles)
@@ -85,26 +85,26 @@ def write_store(
         with h5py.File(
             folder / "store.h5", "w", alignment_threshold=ALIGNMENT, alignment_interval=ALIGNMENT
         ) as file:
-            rows = _write_shelves(file, spool.piles, frames, workers, tell)
-            report = _report(spool.piles, frames, rows, skipped)
-            put_text(file, "report", report.to_json())
-            put_text(file, "provenance", json.dumps(_dated(provenance)))
             file.attrs.update(
                 format=FORMAT,
                 format_version=FORMAT_VERSION,
                 name=name,
                 settings=json.dumps(settings | {"dtype": dtype}),
             )
+            rows = _write_shelves(file, spool.piles, frames, workers, tell)
+            report = _report(spool.piles, frames, rows, skipped)
+            put_text(file, "report", report.to_json())
+            put_text(file, "provenance", json.dumps(_dated(provenance)))
         _seal(folder / "store.h5", path)
     return report
 
 
 def _collect(
-    records: Iterable[ModelRecord | Skipped], spool: Spool, tell: Progress
+    records: Iterable[ModelRecord | Skipped], spool: Spool, name: str, tell: Progress
 ) -> list[Skipped]:
     skipped = []
-    for done, record in enumerate(records):
-        tell("read", done, None)
+    for done, record in enumerate(records, start=1):
+        tell(f"reading {name}", done, None)
         if isinstance(record, Skipped):
             skipped.append(record)
             continue
@@ -133,7 +133,7 @@ def _write_shelves(
         for at, row in enumerate(canonical_rows(pile, frame, workers)):
             weights[at] = row.weights
             measured.append(row._replace(weights=np.zeros(0)))
-            tell("align and write", len(measured), total)
+            tell(f"storing {file.attrs['name']}", len(measured), total)
     return measured
 
 

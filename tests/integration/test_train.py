@@ -151,7 +151,8 @@ def steps(run):
         ),
         (
             ["model.positions=learned", "model.max_positions=[40,9,30]"],
-            "48",
+            "max_positions: token index 47 is beyond the table of 40; enlarge it or use "
+            "positions=sinusoidal",
         ),
         (["tokens.size=64"], "tokens.size=201"),
         (["zoo.mix={digit:1}"], "digit"),
@@ -206,3 +207,18 @@ def test_all_loggers_work_together_offline(first, train, tmp_path):
     run = only_run(tmp_path)
     assert list(run.glob("logs/tensorboard/**/events.*"))
     assert list(run.glob("logs/wandb/offline-run-*"))
+
+
+def test_two_processes_train_one_run(first, train, tmp_path):
+    done = train(tmp_path, "trainer=ddp_cpu", "trainer.max_epochs=2")
+    assert done.returncode == 0, done.stderr
+    run = only_run(tmp_path)
+    assert (run / "summary.md").exists()
+    assert len(list((run / "logs" / "csv").iterdir())) == 1
+    one = torch.load(only_run(first[0]) / "checkpoints" / "last.ckpt", weights_only=True)
+    two = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert one["global_step"] == two["global_step"]
+    for name, value in one[
+        "state_dict"
+    ].items():  # the same global batches, summed in another order
+        torch.testing.assert_close(two["state_dict"][name], value, atol=2e-3, rtol=0)

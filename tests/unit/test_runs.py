@@ -51,3 +51,22 @@ def test_another_configuration_is_refused(tmp_path):
         SystemExit, match="holds a run of another configuration \\(seed: 0 there, 1"
     ):
         runs.RunFolder().on_run_start(config)
+
+
+def test_a_folder_is_written_by_one_process(tmp_path):
+    folder = made(tmp_path, "1", seed=0)
+    with (
+        runs.claim(folder),
+        pytest.raises(ValueError, match="another process is writing this run"),
+        runs.claim(folder),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("name", ["RANK", "LOCAL_RANK", "SLURM_PROCID"])
+def test_the_first_process_leads(monkeypatch, name):
+    assert runs.leads()
+    monkeypatch.setenv(name, "0")
+    assert runs.leads()
+    monkeypatch.setenv(name, "1")
+    assert not runs.leads()

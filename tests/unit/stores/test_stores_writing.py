@@ -141,7 +141,7 @@ def test_progress_is_told(tmp_path, zoo):
     write_store(
         tmp_path / "a.h5", zoo("mlp", 3), name="a", progress=lambda *step: told.append(step)
     )
-    assert told[-1] == ("align and write", 3, 3)
+    assert told[-1] == ("storing a", 3, 3)
 
 
 KILLED = """
@@ -157,7 +157,7 @@ def records():
     yield ModelRecord("second", 1, mlp.build(seed=1).state_dict(), {}, mlp)
 
 def stop(stage, done, total):
-    if stage == "align and write" and done == 1:
+    if stage == "storing a" and done == 1:
         print("writing", flush=True)
         time.sleep(60)
 
