@@ -17,7 +17,7 @@ class LastCheckpoint(pl.Callback):
 
     A signal is remembered and acted on after the current step, so that the checkpoint never holds
     half a step and resuming gives the weights of an uninterrupted run. A second Ctrl-C stops at
-    once. Afterwards the process leaves as after the signal itself.
+    once. The file is replaced as a whole.
 
     Args:
         dirpath: folder of the checkpoint.
@@ -29,13 +29,12 @@ class LastCheckpoint(pl.Callback):
         self.every_n_steps = every_n_steps
         self._signal: int | None = None
         self._leaving = False
-        self._handlers: dict[int, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take over the signals for as long as steps are made."""
+        """Take over the signals; Lightning gives all of them back when training ends or fails."""
         self._signal, self._leaving = None, False
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._handlers[number] = signal.signal(number, self._remember)
+            signal.signal(number, self._remember)
 
     def on_train_batch_end(
         self,
@@ -64,20 +63,26 @@ class LastCheckpoint(pl.Callback):
         self._leave()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the trained model."""
-        trainer.save_checkpoint(self.path)
-
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Give the signals back."""
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        self._handlers.clear()
+        """Save the trained model; after a signal, leave its evaluation to the next start."""
+        self._write(trainer)
+        self._leaving = trainer.strategy.reduce_boolean_decision(
+            self._signal is not None, all=False
+        )
+        self._leave()
 
     def _save(self, trainer: pl.Trainer) -> None:
         self._leaving = self._agreed(trainer)
         due = self.every_n_steps and trainer.global_step % self.every_n_steps == 0
         if self._leaving or due:
-            trainer.save_checkpoint(self.path)
+            self._write(trainer)
+
+    def _write(self, trainer: pl.Trainer) -> None:
+        # Lightning writes to the system's temporary folder and moves from there, which on another
+        # disk is a copy that a kill can cut short.
+        partial = self.path.with_name(f".{self.path.name}.partial")
+        trainer.save_checkpoint(partial)
+        if trainer.is_global_zero:
+            partial.replace(self.path)
 
     def _leave(self) -> None:
         if self._leaving:
