@@ -31,7 +31,7 @@ class Throughput(pl.Callback):
         optimizer: torch.optim.Optimizer,
     ) -> None:
         """The Euclidean norm of all gradients."""
-        if self._due(trainer):
+        if (trainer.global_step + 1) % trainer.log_every_n_steps == 0:  # not counted yet
             gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
             pl_module.log("train/gradient_norm", torch.nn.utils.get_total_norm(gradients))
 
@@ -47,7 +47,7 @@ class Throughput(pl.Callback):
         samples, views, window, _ = batch.values.shape
         self._samples += samples * trainer.world_size
         self._tokens += samples * views * window * trainer.world_size
-        if self._due(trainer):
+        if trainer.global_step % trainer.log_every_n_steps == 0:
             seconds = time.perf_counter() - self._start
             pl_module.log("throughput/tokens_per_s", self._tokens / seconds)
             pl_module.log("throughput/samples_per_s", self._samples / seconds)
@@ -55,7 +55,3 @@ class Throughput(pl.Callback):
 
     def _reset(self) -> None:
         self._start, self._tokens, self._samples = time.perf_counter(), 0, 0
-
-    @staticmethod
-    def _due(trainer: pl.Trainer) -> bool:
-        return (trainer.global_step + 1) % trainer.log_every_n_steps == 0

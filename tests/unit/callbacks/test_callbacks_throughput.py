@@ -1,0 +1,64 @@
+import csv
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import CSVLogger
+
+from mzsane.callbacks import Throughput
+from mzsane.data import Batch
+
+SAMPLES, VIEWS, WINDOW = 2, 2, 3
+
+
+class One(pl.LightningModule):
+    """A single weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+
+    def training_step(self, batch, batch_idx):
+        return 3 * self.weight * batch.values.mean()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+def batches(count):
+    values, window = torch.ones(SAMPLES, VIEWS, WINDOW, 4), torch.zeros(SAMPLES, WINDOW)
+    one = torch.zeros(SAMPLES, dtype=torch.long)
+    batch = Batch(values, values[:, 0] > 0, window[..., None].long(), window == 0, one, one)
+    return torch.utils.data.DataLoader([batch] * count, batch_size=None)
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("logs")
+    logger = CSVLogger(folder, flush_logs_every_n_steps=1)
+    trainer = pl.Trainer(
+        default_root_dir=folder, accelerator="cpu", logger=logger, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, max_epochs=4, log_every_n_steps=4,
+        callbacks=[Throughput()],
+    )  # fmt: skip
+    trainer.fit(One(), batches(5))  # an epoch of 5 steps and a log every 4 take all phases
+    with (Path(logger.log_dir) / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_logged_step_has_a_rate_and_a_norm(rows):
+    assert [int(row["step"]) for row in rows if row["throughput/tokens_per_s"]] == [
+        3,
+        7,
+        11,
+        15,
+        19,
+    ]
+    assert [float(row["train/gradient_norm"]) for row in rows] == [3.0] * 5
+
+
+def test_a_sample_is_as_many_tokens_as_its_views_have(rows):
+    for row in rows:
+        rate = float(row["throughput/tokens_per_s"]) / float(row["throughput/samples_per_s"])
+        assert rate == pytest.approx(VIEWS * WINDOW)
