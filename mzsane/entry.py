@@ -65,7 +65,8 @@ def sentence(error: BaseException, config_name: str = "train") -> str:
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
         key = re.search(r"full_key: (\S+)", str(error))
         return (f"{key.group(1)}: " if key else "") + sentence(error.__cause__, config_name)
-    if key := re.search(r"Could not override '([^']+)'", str(error)):
+    key = re.search(r"Could not override '([^']+)'", str(error))
+    if key and any(o.partition("=")[0].lstrip("+~") == key.group(1) for o in sys.argv[1:]):
         return _unknown_key(key.group(1), config_name)
     if option := _NO_OPTION.search(str(error)):
         name, group = option.group(1).rpartition("/")[2], option.group(2)
@@ -80,7 +81,10 @@ def _unknown_key(key: str, config_name: str) -> str:
     others = [o for o in sys.argv[1:] if "=" in o and not o.startswith(("-", "hydra", key))]
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        cfg = hydra.compose(config_name, others)
+        try:
+            cfg = hydra.compose(config_name, others)
+        except HydraException:  # a second mistake, told next time, or the values of a sweep
+            cfg = hydra.compose(config_name)
     parent, _, name = key.rpartition(".")
     node = OmegaConf.select(cfg, parent) if parent else cfg
     known = [str(k) for k in node if not str(k).startswith("_")] if node else []
