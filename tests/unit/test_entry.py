@@ -1,0 +1,38 @@
+"""A mistake on the command line ends in one sentence, whatever stands beside it."""
+
+import sys
+
+import pytest
+
+from mzsane.entry import run
+
+
+@pytest.fixture
+def told(monkeypatch, tmp_path):
+    """The sentence with which a command ends."""
+
+    def command(*arguments, config_name="train"):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["mzsane", *arguments])
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        with pytest.raises(SystemExit) as stop:
+            run(lambda cfg: None, config_name)
+        return stop.value.code
+
+    return command
+
+
+SENTENCE = "mzsane: model.d_modle: there is no such key; did you mean 'd_model'?"
+
+
+def test_of_two_misspelt_keys_the_first_is_named(told):
+    assert told("model.d_modle=3", "data.windw=4") == SENTENCE
+
+
+def test_a_misspelt_key_of_a_sweep_is_named(told):
+    assert told("-m", "zoo=digits,printed", "model.d_modle=3") == SENTENCE
+
+
+def test_an_option_for_another_entry_point_is_told(told):
+    sentence = told("debug=fast", "--cfg=job", config_name="preprocess")
+    assert sentence.startswith("mzsane: In 'debug/fast': Could not override 'sampler'")
