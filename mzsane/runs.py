@@ -42,8 +42,15 @@ class RunFolder(Callback):
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
-    """The configuration without Hydra's own part, as plain values."""
-    return {str(k): v for k, v in OmegaConf.to_container(config).items() if k != "hydra"}
+    """The configuration without Hydra's own part, as plain values.
+
+    Words at the top, such as `data_dir`, are resolved, for the environment may decide them; what
+    lies deeper refers to them, or to the run's folder, which is not known yet.
+    """
+    written = OmegaConf.to_container(config)
+    return {
+        str(k): config[k] if isinstance(v, str) else v for k, v in written.items() if k != "hydra"
+    }
 
 
 def recorded(folder: Path) -> dict[str, Any] | None:

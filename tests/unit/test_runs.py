@@ -21,6 +21,16 @@ def test_the_newest_unfinished_run_of_the_same_configuration_goes_on(tmp_path):
     assert runs.unfinished(tmp_path, {"seed": 0}) == newest
 
 
+def test_another_environment_is_another_configuration(tmp_path, monkeypatch):
+    config = OmegaConf.create({"data_dir": "${oc.env:MZSANE_DATA,data}", "seed": 0})
+    monkeypatch.delenv("MZSANE_DATA", raising=False)
+    runs.record(tmp_path, config)
+    assert runs.first_difference(runs.recorded(tmp_path), runs.plain(config)) is None
+    monkeypatch.setenv("MZSANE_DATA", "elsewhere")
+    difference = runs.first_difference(runs.recorded(tmp_path), runs.plain(config))
+    assert difference == "data_dir: data there, elsewhere here"
+
+
 def test_a_busy_folder_is_left_alone(tmp_path):
     folder = made(tmp_path, "1", seed=0)
     with runs.claim(folder):
