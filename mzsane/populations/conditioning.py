@@ -92,12 +92,12 @@ def _at_once(network: nn.Module, population: Population, batches: Batches) -> St
 
     counters = [f"{name}.num_batches_tracked" for name in _norms(network)]
     names = [*_statistics(network), *counters]
-    statistics = {name: population.tensors[name] for name in names}
+    # zeros, because what there was may be NaN, of which a momentum of 1 would leave NaN
+    statistics = {name: torch.zeros_like(population.tensors[name]) for name in names}
     others = {name: t for name, t in population.tensors.items() if name not in names}
     for number, batch in enumerate(batches, start=1):
         for norm in _norms(network).values():
-            # what momentum=None does, which reads its counter as a number and so fails in vmap;
-            # the first batch, with a momentum of 1, replaces what there was
+            # what momentum=None does, which reads its counter as a number and so fails in vmap
             norm.momentum = 1 / number
         statistics = torch.func.vmap(update, in_dims=(0, 0, None))(statistics, others, batch)
     return {name: statistics[name] for name in _statistics(network)}

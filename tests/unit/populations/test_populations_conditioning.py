@@ -16,19 +16,20 @@ def images():
     return digits(side=16)
 
 
-def destroyed(population):
+def destroyed(population, value=9.0):
     """The same weights, with running statistics that fit nothing."""
     tensors = {
-        name: torch.full_like(tensor, 9.0) if "running" in name else tensor
+        name: torch.full_like(tensor, value) if "running" in name else tensor
         for name, tensor in population.tensors.items()
     }
     return Population(population.architecture, tensors)
 
 
+@pytest.mark.parametrize("value", [9.0, float("nan")])
 @pytest.mark.parametrize("engine", ["process", "vmap"])
-def test_destroyed_statistics_are_forgotten_and_all_else_is_kept(images, engine):
+def test_destroyed_statistics_are_forgotten_and_all_else_is_kept(images, engine, value):
     population = initialise(RESNET, range(3))
-    found = condition(destroyed(population), images.validation, engine=engine)
+    found = condition(destroyed(population, value), images.validation, engine=engine)
     reference = condition(population, images.validation, engine="process")
     for name, tensor in population.tensors.items():
         torch.testing.assert_close(found.tensors[name], reference.tensors[name])
