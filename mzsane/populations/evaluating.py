@@ -72,7 +72,7 @@ def require_fitting(population: Population, split: Split) -> None:
 
 def _looped(population: Population, split: Split) -> Outcome:
     """One model after the other."""
-    network = population.architecture.build()
+    network = population.architecture.build().to(population.device)
     network.to(memory_format=quickest_order(network))
     outcomes = []
     for model in range(len(population)):

@@ -1,6 +1,7 @@
 """Training one network on images held in memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,8 +113,7 @@ def _train_epoch(
     order = np.random.default_rng([SHUFFLING, *key]).permutation(len(split.images))
     batches = torch.from_numpy(order).to(split.images.device).split(batch_size)
     network.train()
-    with torch.random.fork_rng():  # dropout knows only the global generator
-        torch.manual_seed(int(np.random.SeedSequence([DROPPING, *key]).generate_state(1)[0]))
+    with _dropping(split.images.device, key):
         for batch in batches[: len(order) // batch_size]:
             images, labels = (
                 split.images.index_select(0, batch),
@@ -125,6 +125,19 @@ def _train_epoch(
             optimizer.step()
             if scheduler is not None:
                 scheduler.step()
+
+
+@contextmanager
+def _dropping(device: torch.device, key: list[int]) -> Iterator[None]:
+    """Dropout as the key names it: it knows only the global generator of its device.
+
+    Those of other devices are left alone; to save the state of an idle GPU's would wake it.
+    """
+    on_gpu = device.type == "cuda"
+    generator = torch.cuda.default_generators[device.index] if on_gpu else torch.default_generator
+    with torch.random.fork_rng([device] if on_gpu else []):
+        generator.manual_seed(int(np.random.SeedSequence([DROPPING, *key]).generate_state(1)[0]))
+        yield
 
 
 def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

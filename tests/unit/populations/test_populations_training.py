@@ -57,6 +57,14 @@ def test_epochs_are_counted_from_the_untrained_network(split):
     assert torch.equal(weights, trained(split))
 
 
+def test_training_on_a_cpu_leaves_gpus_alone(split, monkeypatch):
+    def touched(*arguments):
+        raise AssertionError("a GPU's generator was seeded")
+
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", touched)
+    trained(split, RECIPE)
+
+
 def test_every_epoch_has_an_order_of_its_own(split):
     """Were the order the same, one epoch of SGD after another would repeat its losses' order."""
     orders = []
