@@ -29,7 +29,7 @@ class Pretraining(pl.LightningModule):
         sources: names of the zoo's sources, in the order of `Batch.source`.
         sigma: spread of the multiplicative noise on inputs, dimensionless.
         erase: share of entries erased from inputs.
-        compile: compile the model in place, which keeps the names in its state dict.
+        compile: compile the model's parts in place, which keeps the names in its state dict.
         seed: noise is a function of it and of the sample's number, dropout of it and of the step.
     """
 
@@ -53,9 +53,10 @@ class Pretraining(pl.LightningModule):
         self.compile_model = compile
 
     def configure_model(self) -> None:
-        """Compile in place when asked."""
+        """Compile in place when asked: the parts, for a step calls `encode` and `decode`."""
         if self.compile_model:
-            self.model.compile()
+            for part in self.model.children():
+                part.compile()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Let dropout be a function of seed, step and rank, so that resumed runs repeat it."""
@@ -92,8 +93,10 @@ class Pretraining(pl.LightningModule):
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Weights decay; norms, biases and position tables do not."""
-        decayed = [p for p in self.model.parameters() if p.requires_grad and p.ndim >= 2]
-        free = [p for p in self.model.parameters() if p.requires_grad and p.ndim < 2]
+        tables = {m.weight for m in self.model.modules() if isinstance(m, nn.Embedding)}
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        decayed = [p for p in trained if p.ndim >= 2 and p not in tables]
+        free = [p for p in trained if p.ndim < 2 or p in tables]
         optimizer = self.optimizer([{"params": decayed}, {"params": free, "weight_decay": 0.0}])
         schedule = self.scheduler(optimizer, total_steps=self.total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

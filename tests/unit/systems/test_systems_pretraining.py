@@ -1,0 +1,120 @@
+import functools
+
+import pytest
+import torch
+
+from mzsane.data import Batch
+from mzsane.losses import MaskedReconstruction, MaskedSums, NTXent, SaneLoss, masked_sums
+from mzsane.models import Sane
+from mzsane.systems import Pretraining
+from mzsane.systems.pretraining import r_squared
+
+D_TOKEN, WINDOW = 6, 5
+
+
+@pytest.fixture
+def batch():
+    generator = torch.Generator().manual_seed(0)
+    mask = torch.ones(3, WINDOW, D_TOKEN, dtype=torch.bool)
+    mask[:, :, -1] = False
+    values = torch.randn(3, 2, WINDOW, D_TOKEN, generator=generator) * mask[:, None]
+    positions = torch.arange(WINDOW)[None, :, None].expand(3, WINDOW, 3)
+    number = torch.arange(3)
+    return Batch(values, mask, positions, mask[..., 0], number % 2, number)
+
+
+class Linear(torch.nn.Module):
+    """An autoencoder without type checks in its way, which torch cannot compile."""
+
+    def __init__(self):
+        super().__init__()
+        self.down, self.up = torch.nn.Linear(D_TOKEN, 3), torch.nn.Linear(3, D_TOKEN)
+
+    def encode(self, values, positions, real):
+        return self.down(values)
+
+    def decode(self, latents, positions, real):
+        return self.up(latents)
+
+    def project(self, latents, real):
+        return latents.flatten(1)
+
+
+def sane():
+    return Sane(D_TOKEN, 8, 2, 1, 3, WINDOW, max_positions=[WINDOW] * 3)
+
+
+def system(model=sane, **settings):
+    torch.manual_seed(0)
+    return Pretraining(
+        model(),
+        SaneLoss(MaskedReconstruction("token"), NTXent()),
+        functools.partial(torch.optim.AdamW, lr=0.1, weight_decay=0.5),
+        functools.partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=0.1),
+        total_steps=4,
+        sources=("a", "b"),
+        **settings,
+    )
+
+
+def test_only_the_weights_of_linear_layers_decay():
+    module = system()
+    decayed, free = module.configure_optimizers()["optimizer"].param_groups
+    names = {id(p): name for name, p in module.model.named_parameters()}
+    assert len(decayed["params"]) + len(free["params"]) == len(names)
+    linear = {id(m.weight) for m in module.modules() if isinstance(m, torch.nn.Linear)}
+    assert {names[id(p)] for p in decayed["params"]} == {names[at] for at in linear}
+    assert (decayed["weight_decay"], free["weight_decay"]) == (0.5, 0.0)
+
+
+def test_compiled_parts_run_and_keep_names_and_numbers(batch, monkeypatch):
+    compiled = torch.compile
+    graphs = []
+
+    def record(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", functools.partial(compiled, backend=record))
+    plain, fast = system(Linear), system(Linear, compile=True)
+    fast.configure_model()
+    assert fast.state_dict().keys() == plain.state_dict().keys()
+    losses = [module._step(batch, 0.1, 0.0)[0]["loss"] for module in (plain, fast)]
+    assert len(graphs) == 2
+    torch.testing.assert_close(*losses)
+
+
+def test_the_target_is_clean_and_the_input_is_not(batch):
+    module, seen = system(), {}
+    module.model.encode = functools.partial(_remember, seen, "inputs", module.model.encode)
+    module.loss.forward = functools.partial(_remember, seen, "outputs", module.loss.forward)
+    module._step(batch, 0.1, 0.0)
+    clean = batch.values.flatten(0, 1)
+    assert torch.equal(seen["outputs"][1], clean)
+    assert not torch.equal(seen["inputs"][0], clean)
+
+
+def test_views_of_a_sample_meet_in_the_contrastive_loss(batch):
+    same = batch._replace(values=batch.values[:, :1].expand(-1, 2, -1, -1))
+    module, seen = system(), {}
+    module.loss.forward = functools.partial(_remember, seen, "loss", module.loss.forward)
+    module._step(same, 0.0, 0.0)
+    *_, z_a, z_b = seen["loss"]
+    torch.testing.assert_close(z_a, z_b)
+    assert not torch.equal(z_a[0], z_a[1])
+
+
+def test_r_squared_is_that_of_the_real_weights_of_each_source(batch):
+    prediction = batch.values[:, 0] + 0.1
+    prediction[~batch.mask] = 9.0
+    sums = masked_sums(prediction, batch.values[:, 0], batch.mask, batch.source, 3)
+    scores = r_squared(MaskedSums(*sums))
+    for source in range(2):
+        real = batch.values[:, 0][batch.source == source][batch.mask[batch.source == source]]
+        assert scores[source].item() == pytest.approx(1 - 0.01 / real.var(correction=0).item())
+    assert scores[2].isnan()
+
+
+def _remember(seen, name, function, *arguments):
+    seen[name] = arguments
+    return function(*arguments)
