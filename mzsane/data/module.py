@@ -6,7 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, DistributedSampler
 
 from mzsane.data.batch import Batch
 from mzsane.data.dataset import ValidationWindows, WindowDataset
@@ -115,10 +115,15 @@ class ZooData(pl.LightningDataModule):
         return self._loader
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """All validation windows in order; Lightning divides them among the processes."""
+        """All validation windows in order, divided among the processes.
+
+        So that all have equally many, some show the first windows once more.
+        """
+        rank, world_size = self._rank()
         return DataLoader(
             self.validation,
-            batch_size=max(self.batch_size // self._rank()[1], 1),
+            batch_size=max(self.batch_size // world_size, 1),
+            sampler=DistributedSampler(self.validation, world_size, rank, shuffle=False),
             num_workers=self.workers,
             collate_fn=as_it_is,
             persistent_workers=self.workers > 0,

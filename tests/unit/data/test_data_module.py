@@ -111,6 +111,17 @@ def test_validation_shows_everything_each_epoch(stores, tmp_path):
     assert numbers == [*range(count), *range(count)]
 
 
+def test_processes_share_the_validation_windows(stores, monkeypatch):
+    shares = []
+    for rank in range(2):
+        data = ZooData(stores, 4, 2, 2 * STEPS, seed=2)
+        monkeypatch.setattr(data, "_rank", lambda rank=rank: (rank, 2))
+        shares.append([key for batch in data.val_dataloader() for key in batch.key.tolist()])
+    count = len(data.validation)
+    assert sorted({*shares[0], *shares[1]}) == list(range(count))
+    assert [len(share) for share in shares] == [-(-count // 2)] * 2
+
+
 def test_paths_are_opened_and_sizes_known(stores):
     data = ZooData({name: store.path for name, store in stores.items()}, 4, 8, 100)
     layouts = [store.architectures[0].layout for store in stores.values()]
