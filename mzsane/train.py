@@ -7,6 +7,7 @@ python -m mzsane.train -m zoo=digits,printed,digits+printed
 
 import logging
 import time
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,7 @@ def fit(cfg: DictConfig, folder: Path) -> dict[str, float]:
     """Train, or go on from `checkpoints/last.ckpt`; sample and evaluate as the callbacks say."""
     import pytorch_lightning as pl  # 4 s: not before --help and --cfg have answered
 
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it advertises at each start
+    _quieten()
     data = build(cfg.data, stores=stores_of(cfg))
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     model = build(cfg.model, d_token=data.d_token, window=data.window)
@@ -68,6 +69,13 @@ def fit(cfg: DictConfig, folder: Path) -> dict[str, float]:
         system, datamodule=data, ckpt_path=str(last) if last.exists() else None, weights_only=True
     )
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def _quieten() -> None:
+    """Leave out what Lightning says at each start and no user can act on."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    # Lightning 2.6.6 uses what torch 2.13 deprecates
+    warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
 
 
 def callbacks_of(cfg: DictConfig, data: "ZooData") -> list[Any]:
