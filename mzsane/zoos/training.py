@@ -25,9 +25,9 @@ class Trial:
         architecture: of the network.
         recipe: how it is trained.
         checkpoint_epochs: after which epochs weights are kept; 0 is before training.
-        seed: of the zoo; together with `index` it decides initial weights and order of images.
+        seed: of the zoo; with `images` and `index` it decides initial weights and order of images.
         index: of the model in the zoo.
-        images: name of the image set.
+        images: name of the image set; zoos of one seed on other images start from other weights.
     """
 
     architecture: Architecture
@@ -45,7 +45,8 @@ class Trial:
     @property
     def model_seed(self) -> int:
         """The model's own seed, which does not depend on how many models there are."""
-        sequence = np.random.SeedSequence([self.seed, MODELS, self.index])
+        images = int.from_bytes(self.images.encode(), "little")
+        sequence = np.random.SeedSequence([self.seed, MODELS, images, self.index])
         return int(sequence.generate_state(1)[0])
 
 
