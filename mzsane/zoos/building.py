@@ -23,9 +23,9 @@ from mzsane.zoos.training import Trial, train_trial
 class Builder:
     """Trains what is missing of a zoo, one process a core and one thread each.
 
-    Model `i` is a function of (seed, image set, i) alone, so a zoo can grow: with a larger `num_models` the
-    models that are there stay as they are, with a smaller one they stay, too. A trial's folder
-    appears when its model is complete, so an interrupted build goes on where it was.
+    Model `i` is a function of (seed, image set, i) alone, so a zoo can grow: with a larger
+    `num_models` the models that are there stay as they are, with a smaller one they stay, too. A
+    trial's folder appears when its model is complete, so an interrupted build goes on where it was.
 
     Args:
         folder: of the zoo.
