@@ -7,7 +7,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -73,19 +73,21 @@ def read_trials(
     return (
         member
         for trial, checkpoints in trials.items()
-        for member in _read(trial, {e: checkpoints[e] for e in sorted(wanted & checkpoints.keys())},
-                            architecture)
-    )  # fmt: skip
+        for member in _read(trial, checkpoints, wanted, architecture)
+    )
 
 
 def _find(folder: Path) -> dict[Path, dict[int, Path]]:
-    """Trials, sorted by name, with their checkpoints; hidden folders are none."""
+    """Trials, sorted by name, with their checkpoints; hidden folders are none.
+
+    What has only a description or only checkpoints is a trial, too, and reported as damaged.
+    """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder; give the one that holds the trials")
     visible = (path for path in sorted(folder.iterdir()) if not path.name.startswith("."))
-    found = {trial: _checkpoints(trial) for trial in visible if _description(trial)}
-    if trials := {trial: checkpoints for trial, checkpoints in found.items() if checkpoints}:
-        return trials
+    found = {trial: _checkpoints(trial) for trial in visible if trial.is_dir()}
+    if any(checkpoints and _description(trial) for trial, checkpoints in found.items()):
+        return {trial: those for trial, those in found.items() if those or _description(trial)}
     raise FileNotFoundError(
         f"{folder}: no folder in it has a {' or '.join(DESCRIPTIONS)} and checkpoint_*; give the "
         "folder that holds the trials"
@@ -104,9 +106,16 @@ def _checkpoints(trial: Path) -> dict[int, Path]:
 
 
 def _read(
-    trial: Path, checkpoints: Mapping[int, Path], architecture: Architecture | None
+    trial: Path,
+    checkpoints: Mapping[int, Path],
+    epochs: Set[int],
+    architecture: Architecture | None,
 ) -> Iterator[ModelRecord | Skipped]:
     """One trial's checkpoints; without a readable description they are all left out."""
+    if not checkpoints or not _description(trial):
+        lacking = "checkpoint_*" if not checkpoints else " or ".join(DESCRIPTIONS)
+        yield Skipped(str(trial), f"it has no {lacking}")
+        return
     try:
         params = json.loads(_description(trial).read_text())
         results = _results(trial / "result.json")
@@ -116,7 +125,8 @@ def _read(
     except Exception as error:  # a file from elsewhere can be wrong in every way
         yield Skipped(str(trial), f"its description cannot be read: {_sentence(error)}")
         return
-    for epoch, path in checkpoints.items():
+    for epoch in sorted(epochs & checkpoints.keys()):
+        path = checkpoints[epoch]
         try:
             state = _load(path)
         except Exception as error:  # torch.load raises nearly anything for a damaged file

@@ -50,6 +50,16 @@ def test_what_was_written_is_read_by_trial_and_epoch(zoo):
     assert record.provenance["zoo"] == str(zoo)
 
 
+def test_trials_without_checkpoints_or_description_are_reported(zoo):
+    write(zoo / "trial_0", 3)
+    (zoo / "trial_0" / "params.json").unlink()
+    (zoo / "trial_3").mkdir()
+    write_params(zoo / "trial_3", {}, CNN)
+    undescribed, unfinished = skipped(zoo)
+    assert undescribed == Skipped(str(zoo / "trial_0"), "it has no params.json or config.json")
+    assert unfinished == Skipped(str(zoo / "trial_3"), "it has no checkpoint_*")
+
+
 def test_files_are_laid_out_as_in_published_zoos(zoo):
     trial = zoo / "trial_1"
     state = torch.load(trial / "checkpoint_000005" / "checkpoints", weights_only=True)
@@ -86,8 +96,7 @@ def test_numbers_may_be_padded_or_not(zoo, name):
 
 def test_what_is_no_trial_is_left_alone(zoo):
     write(zoo / ".trial_00003", 3)
-    (zoo / "no_checkpoints").mkdir()
-    (zoo / "no_checkpoints" / "params.json").write_text("{}")
+    (zoo / "notes").mkdir()
     (zoo / "readme.md").write_text("hello")
     assert {record.model for record in read_trials(zoo)} == {"trial_1", "trial_2"}
 
