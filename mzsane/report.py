@@ -1,6 +1,7 @@
 """What a run found, from its files: figures, `summary.md`, and the table on the terminal."""
 
 import platform
+import shlex
 import sys
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,8 +15,8 @@ def report(folder: Path, facts: Mapping[str, object]) -> None:
     """Write `metrics.csv`, the figures and, last of all, `summary.md`; print the summary table.
 
     Args:
-        folder: of a run that has `results.csv` and the logs of Lightning's CSVLogger, if it was
-            asked for.
+        folder: of a run that has `results.csv` or the logs of Lightning's CSVLogger, or both, as
+            its callbacks and loggers left them.
         facts: of the run, by name, beside those of machine, date and versions.
     """
     from rich.console import Console
@@ -36,23 +37,32 @@ def report(folder: Path, facts: Mapping[str, object]) -> None:
         merge_metrics(folder / "logs" / "csv", folder / "metrics.csv")
         metrics = read_metrics(folder / "metrics.csv")
         loss_curves(metrics, folder / "loss.png")
-    rows = latest(read_rows(folder / "results.csv"))
-    accuracy_novelty(rows, folder / "accuracy_novelty.png")
-    statistics = summarise(rows, by=("source", "architecture", "method", "images"))
-    Console().print(terminal_summary(statistics))
+    statistics = []
+    if (folder / "results.csv").exists() or not metrics:
+        rows = latest(read_rows(folder / "results.csv"))
+        accuracy_novelty(rows, folder / "accuracy_novelty.png")
+        statistics = summarise(rows, by=("source", "architecture", "method", "images"))
+        Console().print(terminal_summary(statistics))
     write_summary(folder / DONE, statistics, metrics, origin() | dict(facts))
 
 
 def origin() -> dict[str, object]:
     """Where and when numbers were made."""
     return {
-        "command": f"python -m mzsane.{Path(sys.argv[0]).stem} {' '.join(sys.argv[1:])}".strip(),
+        "command": _command(),
         "date": f"{datetime.now():%Y-%m-%d %H:%M}",
         "machine": f"{platform.machine()}, {_cores()} cores, Python {platform.python_version()}",
         "versions": ", ".join(
             f"{name} {version(name)}" for name in ("mzsane", "torch", "pytorch-lightning")
         ),
     }
+
+
+def _command() -> str:
+    """As a shell takes it; the console script has no module of its name."""
+    program = Path(sys.argv[0])
+    module = ("python", "-m", f"mzsane.{program.stem}")
+    return shlex.join([*(module if program.suffix == ".py" else [program.name]), *sys.argv[1:]])
 
 
 def _cores() -> int:

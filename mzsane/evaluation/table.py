@@ -52,7 +52,7 @@ def read_rows(path: Path) -> list[Row]:
     """
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path}: no results table; write one with python -m mzsane.evaluate"
+            f"{path}: no results table; train with callbacks=default, which evaluates"
         )
     with path.open(newline="") as file:
         return [_parse(row, path, line) for line, row in enumerate(csv.DictReader(file), start=2)]

@@ -42,19 +42,20 @@ def markdown_summary(
     """Results, the end of training, how to read them, and where they come from.
 
     Args:
-        statistics: one row per source, method and image set, as `evaluation.summarise` returns.
+        statistics: one row per source, method and image set, as `evaluation.summarise` returns;
+            empty for models that were only trained.
         metrics: what was logged in training; empty for models that were trained elsewhere.
         facts: of the run, by name: command, machine, date, seed, durations, versions.
 
     Raises:
-        ValueError: there are no statistics.
+        ValueError: there are neither statistics nor metrics.
     """
-    results = [f"## {_text(table.title)}\n\n{_markdown(table)}" for table in arrange(statistics)]
+    tables = arrange(statistics) if statistics or not metrics else []
     parts = [
         "# Summary",
-        *results,
+        *(f"## {_text(table.title)}\n\n{_markdown(table)}" for table in tables),
         *_training(metrics),
-        f"## How to read this\n\n{READING}",
+        *([f"## How to read this\n\n{READING}"] if tables else []),
         f"## Where the numbers come from\n\n{_origin(facts)}",
     ]
     return "\n\n".join(parts) + "\n"

@@ -98,6 +98,13 @@ def test_latest_leaves_out_earlier_evaluations(make_result):
     assert [row["model"] for row in latest(rows)] == [1, 2]
 
 
+def test_training_without_evaluation_is_summarised(metrics):
+    text = markdown_summary([], metrics, {"seed": 0})
+    assert "End of training" in text
+    assert "How to read" not in text
+    assert cells(text)["seed"] == ["`0`"]
+
+
 @pytest.mark.parametrize(
     "report",
     [latest, terminal_summary, lambda rows: markdown_summary(rows, [], {})],
