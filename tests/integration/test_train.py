@@ -194,11 +194,12 @@ def test_help_imports_no_torch(option):
     code = (
         f"import sys; sys.argv = ['train', *{option.split('=')}]\n"
         "from mzsane.train import main\n"
-        "try: main()\nexcept SystemExit: pass\n"
+        "try: main()\nexcept SystemExit as stop: assert not stop.code, stop.code\n"
         "heavy = {'torch', 'pytorch_lightning', 'matplotlib', 'h5py'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "sane_tiny" in shown.stdout or "mzsane.models.Sane" in shown.stdout
 
 
 def test_all_loggers_work_together_offline(first, train, tmp_path):

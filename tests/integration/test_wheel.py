@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,7 +41,7 @@ def test_the_wheel_works_from_an_empty_folder(unpacked, tmp_path):
         cwd=tmp_path, env=env, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "sane" in done.stdout.lower()
+    assert list(OmegaConf.create(done.stdout).zoo.sources) == ["digits", "printed"]
 
 
 def test_the_console_script_names_an_entry_point(unpacked):

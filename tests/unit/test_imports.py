@@ -15,6 +15,9 @@ DOORS = {  # framework -> where it may come in
     "omegaconf": {"config.py", "entry.py", "runs.py", "train.py", "preprocess.py", "build_zoo.py"},
     "pytorch_lightning": {"data/module.py", "systems", "callbacks", "train.py"},
     "matplotlib": {"reports", "images"},
+    "PIL": {"images"},
+    "sklearn": {"images"},
+    "mlxtend": {"images"},
 }
 
 
@@ -32,7 +35,7 @@ def imports(path: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            names.add(node.module)
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return names
 
 
