@@ -1,0 +1,34 @@
+"""`python -m mzsane.inspect` on a small store, and on what is none."""
+
+import json
+import subprocess
+import sys
+
+
+def inspect(*arguments):
+    command = [sys.executable, "-m", "mzsane.inspect", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_programs_read_what_a_store_holds(store):
+    facts = json.loads(inspect(store.path, "--json", "--verify").stdout)
+    (shelf,) = facts["architectures"]
+    assert (facts["name"], facts["checkpoints"]) == ("tiny", 12)
+    assert (shelf["name"], shelf["models"], shelf["weights"]) == ("cnn", 12, 2464)
+    assert (shelf["tokens"], shelf["d_token"]) == (48, 201)
+    assert sorted(shelf["symmetry"].values()) == [4, 6, 8, 20]
+
+
+def test_people_read_a_line_a_fact(store):
+    lines = inspect(store.path).stdout.splitlines()
+    assert "name: tiny" in lines
+    assert "  weights: 2464" in lines
+    assert "  skipped: none" in lines
+
+
+def test_what_is_no_store_is_refused_in_one_sentence(tmp_path):
+    for path in (tmp_path / "none.h5", tmp_path):
+        done = inspect(path)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"mzsane: {path}")
+        assert len(done.stderr.splitlines()) == 1
