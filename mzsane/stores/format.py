@@ -2,10 +2,10 @@
 
 ::
 
-    /                     attributes: format, format_version, name, settings, provenance, report,
-                          content_hash
-    /shelves/<n>          one architecture; attributes: layout, symmetry or untraced, architecture,
-                          reference, frame
+    /                     attributes: format, format_version, name, settings, content_hash;
+                          texts: provenance, report
+    /shelves/<n>          one architecture; attributes: reference, frame; texts: layout, symmetry,
+                          untraced (why there is none), architecture
         weights           [models, parameters] float32 or float16, contiguous, canonical form
         integers          [models, values] int64: the buffers that are not floating-point
         models, epochs    names and completed epochs, by which rows are ordered

@@ -1,9 +1,12 @@
 """From the sources of a zoo to their stores, making what is missing."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from mzsane.progress import Progress, silent
 from mzsane.stores.reading import TokenStore
@@ -38,6 +41,7 @@ def prepare(
     """Open every source's store, having made it where it was missing or out of date.
 
     A store is out of date if its zoo was to be built otherwise, or its models aligned otherwise.
+    Of several processes that need the same store, one makes it and the others wait.
 
     Args:
         sources: by name.
@@ -62,13 +66,29 @@ def prepare(
                 f"run `python -m mzsane.preprocess zoo={name}`, or set zoo.build=true"
             )
         if build and not _current(path, origin):
-            source.builder.build(progress)
-            write_store(
-                path, source.reader(), name=name, align=align, provenance=origin,
-                workers=workers, progress=progress, **tokens,
-            )  # fmt: skip
+            with _alone(path, progress):
+                if not _current(path, origin):  # another process may have made it meanwhile
+                    source.builder.build(progress)
+                    write_store(
+                        path, source.reader(), name=name, align=align, provenance=origin,
+                        workers=workers, progress=progress, **tokens,
+                    )  # fmt: skip
         stores[name] = _with_tokens(TokenStore.open(path), tokens)
     return stores
+
+
+@contextmanager
+def _alone(path: Path, progress: Progress) -> Iterator[None]:
+    """One process at a time makes a store; the system opens the lock of one that dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        held = lock.acquire(timeout=0)
+    except Timeout:
+        progress(f"waiting for another process that makes {path.name}", 0, None)
+        held = lock.acquire()
+    with held:
+        yield
 
 
 def _current(path: Path, origin: Mapping[str, Any]) -> bool:
