@@ -6,6 +6,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mzsane.losses.ranks import world
+
 
 class NTXent(nn.Module):
     r"""Contrastive loss of SimCLR (arXiv:2002.05709, equation 1).
@@ -34,7 +36,7 @@ class NTXent(nn.Module):
         self, z_a: Float[Tensor, "batch projection"], z_b: Float[Tensor, "batch projection"]
     ) -> Float[Tensor, ""]:
         """Mean over both views of this rank's samples."""
-        batch, ranks, rank = len(z_a), *_world()
+        batch, ranks, rank = len(z_a), *world()
         views = torch.stack([_unit(z_a), _unit(z_b)])
         everyone = _Gather.apply(views) if ranks > 1 else views[None]
         # Own views are rows, everyone's are columns, both in the order (rank, view, sample).
@@ -61,12 +63,6 @@ class _Gather(torch.autograd.Function):
         gradient = gradient.contiguous()
         dist.all_reduce(gradient)
         return gradient[dist.get_rank()]
-
-
-def _world() -> tuple[int, int]:
-    """Number of ranks, and this one."""
-    running = dist.is_available() and dist.is_initialized()
-    return (dist.get_world_size(), dist.get_rank()) if running else (1, 0)
 
 
 def _unit(z: Float[Tensor, "batch projection"]) -> Float[Tensor, "batch projection"]:

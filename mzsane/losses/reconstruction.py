@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from mzsane.losses.ranks import sum_over_ranks, world
+
 Tokens = Float[Tensor, "batch window d_token"]
 Mask = Bool[Tensor, "batch window d_token"]
 
@@ -20,7 +22,9 @@ class MaskedReconstruction(nn.Module):
 
     with the mask :math:`m` and :math:`\mu`, biased :math:`\sigma` of the target's real weights.
     As :math:`\mu` cancels, each error is :math:`(t - \hat t)^2 / (\sigma + \epsilon)^2`. Zoos of
-    different scales train together without being standardised beforehand.
+    different scales train together without being standardised beforehand. In a distributed run
+    sums go over all ranks, so that the mean of the ranks' losses, and of their gradients, is that
+    of one process with the whole batch; but ``layer`` takes its :math:`\sigma` on each rank.
 
     Args:
         normalization: whose :math:`\sigma`: ``token``, each token its own (the paper's text);
@@ -63,7 +67,8 @@ class MaskedReconstruction(nn.Module):
         error = _at_least_float32(prediction).masked_fill(~mask, 0) - target
         if self.normalization != "none":
             error = error / (self._spread(target, mask, layer) + self.eps)
-        return error.square().sum() / mask.sum().clamp(min=1)
+        weights = sum_over_ranks(mask.sum()).clamp(min=1)
+        return error.square().sum() * world()[0] / weights
 
     def _spread(
         self, target: Tokens, mask: Mask, layer: Int[Tensor, "batch window"]
@@ -71,10 +76,15 @@ class MaskedReconstruction(nn.Module):
         if self.normalization == "layer":
             return _layer_spread(target, mask, layer)
         axes = SCOPES[self.normalization]
-        count = mask.sum(axes, keepdim=True).clamp(min=1)
-        mean = target.sum(axes, keepdim=True) / count
+
+        def total(values: Tensor) -> Tensor:
+            own = values.sum(axes, keepdim=True)
+            return sum_over_ranks(own) if 0 in axes else own
+
+        count = total(mask).clamp(min=1)
+        mean = total(target) / count
         deviation = (target - mean).masked_fill(~mask, 0)
-        return (deviation.square().sum(axes, keepdim=True) / count).sqrt()
+        return (total(deviation.square()) / count).sqrt()
 
 
 def _layer_spread(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
@@ -161,3 +162,35 @@ def test_padding_is_in_no_sum():
 def test_unknown_settings_of_reconstruction_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         MaskedReconstruction(*arguments)
+
+
+ACROSS_RANKS = ("token", "token_dim", "window", "batch", "none")
+
+
+def shared_losses(prediction, target, mask, layer):
+    """Loss and gradient of one shared number, by normalisation."""
+    found = []
+    for name in ACROSS_RANKS:
+        shared = torch.full((), 2.0, dtype=torch.float64, requires_grad=True)
+        loss = MaskedReconstruction(name)(prediction * shared, target, mask, layer)
+        loss.backward()
+        found.append(torch.stack([loss.detach(), shared.grad]))
+    return torch.stack(found)
+
+
+def on_one_rank(rank, folder, tensors):
+    dist.init_process_group(
+        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
+    )
+    mine = [tensor[2 * rank : 2 * rank + 2] for tensor in tensors]
+    torch.save(shared_losses(*mine), f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_two_processes_give_the_loss_and_gradient_of_one(tmp_path):
+    prediction, target, mask, layer = random_batch(batch=4)
+    mask[:2, 2:] = False  # the ranks have different numbers of weights
+    tensors = (prediction, target, mask, layer)
+    torch.multiprocessing.spawn(on_one_rank, (str(tmp_path), tensors), nprocs=2)
+    ranks = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
+    torch.testing.assert_close(torch.stack(ranks).mean(0), shared_losses(*tensors))
