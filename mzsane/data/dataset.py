@@ -89,11 +89,13 @@ class Windows(Dataset[Batch]):
             span = slice(draw.start, draw.start + tokens)
             for view, permutation in enumerate((None, draw.permutation)):
                 index = draw.part.plan.index(span.start, span.stop, permutation)
-                values[at, view, :tokens] = _gather(draw.part.shelf.weights[draw.row], index)
+                flat = np.asarray(draw.part.shelf.weights[draw.row])
+                values[at, view, :tokens] = flat.take(index, mode="clip")  # reads only these
             mask[at, :tokens] = index >= 0
             positions[at, :tokens] = draw.part.shelf.layout.positions[span]
             real[at, :tokens] = True
             source[at] = draw.part.source
+            np.copyto(values[at], 0, where=~mask[at])
         arrays = (values, mask, positions, real, source, np.array(keys, np.int64))
         return Batch(*map(torch.from_numpy, arrays))
 
@@ -203,12 +205,6 @@ class ValidationWindows(Windows):
         part, row, start = self._places[k]
         rng = np.random.default_rng([self.seed, VALIDATION, k])
         return _Draw(part, row, start, _permutation(part, rng))
-
-
-def _gather(flat: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Entries of a row, zero where the index is -1; reads only these from the file."""
-    values = np.asarray(flat).take(index, mode="clip")
-    return np.where(index >= 0, values, 0)
 
 
 def _permutation(part: _Part, rng: np.random.Generator) -> Permutation | None:

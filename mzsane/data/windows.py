@@ -16,6 +16,7 @@ from jaxtyping import Int64
 from mzsane.symmetry import Group, Permutation, Symmetry
 from mzsane.tokens import Layer, Layout
 
+KEPT = 2**16  # entries of a layer whose plan is kept: half a megabyte
 Plan = Int64[np.ndarray, "window d_token"]
 AxisMaps = Mapping[tuple[str, int], np.ndarray]
 
@@ -58,6 +59,7 @@ class _LayerPlan(NamedTuple):
     parts: tuple[_Part, ...]
     symmetry: Symmetry  # restricted to the tensors of this layer
     groups: tuple[int, ...]  # which groups of the whole symmetry those are
+    tokens: Plan | None  # all of the layer, channels in their order; None if too large to keep
 
 
 class WindowPlan:
@@ -67,8 +69,7 @@ class WindowPlan:
         shapes = {name: shape for name, shape, _ in layout.shapes}
         self.d_token, self.num_tokens = layout.d_token, layout.num_tokens
         self._layers = [
-            _plan(layer, shapes, layout.offsets, symmetry or Symmetry(()))
-            for layer in layout.layers
+            _plan(layer, shapes, layout, symmetry or Symmetry(())) for layer in layout.layers
         ]
         self._first_tokens = [layer.first_token for layer in layout.layers]
 
@@ -90,26 +91,26 @@ class WindowPlan:
         end = min(start + len(index), first + plan.layer.num_tokens) - first
         if end <= begin:  # a layer without entries
             return
-        rows = slice(begin // per_row, -(-end // per_row))
-        places = np.full((rows.stop - rows.start, per_row * self.d_token), -1, np.int64)
-        maps = _axis_maps(plan, permutation)
-        for part in plan.parts:
-            by_row, by_column = _places(part, maps)
-            np.add(by_row[rows, None], by_column, out=places[:, part.first : part.last])
-        skipped = begin - rows.start * per_row
-        tokens = places.reshape(-1, self.d_token)[skipped : skipped + end - begin]
+        if permutation is None and plan.tokens is not None:
+            tokens = plan.tokens[begin:end]
+        else:
+            rows = slice(begin // per_row, -(-end // per_row))
+            skipped = begin - rows.start * per_row
+            tokens = _tokens(plan, rows, self.d_token, permutation)[skipped:][: end - begin]
         index[begin + first - start : end + first - start] = tokens
 
 
 def _plan(
     layer: Layer,
     shapes: Mapping[str, tuple[int, ...]],
-    offsets: Mapping[str, int],
+    layout: Layout,
     symmetry: Symmetry,
 ) -> _LayerPlan:
     parts, first = [], 0
     for name, columns in layer.pieces:
-        parts.append(_part(name, shapes[name], offsets[name], layer.rows, first, first + columns))
+        parts.append(
+            _part(name, shapes[name], layout.offsets[name], layer.rows, first, first + columns)
+        )
         first += columns
     names = {part.name for part in parts}
     acting = {
@@ -117,7 +118,22 @@ def _plan(
         for at, group in enumerate(symmetry.groups)
         if (places := tuple(place for place in group.places if place.tensor in names))
     }
-    return _LayerPlan(layer, tuple(parts), Symmetry(tuple(acting.values())), tuple(acting))
+    groups = Symmetry(tuple(acting.values())), tuple(acting)
+    plan = _LayerPlan(layer, tuple(parts), *groups, tokens=None)
+    if layer.num_tokens * layout.d_token > KEPT:
+        return plan
+    return plan._replace(tokens=_tokens(plan, slice(0, layer.rows), layout.d_token, None))
+
+
+def _tokens(plan: _LayerPlan, rows: slice, d_token: int, permutation: Permutation | None) -> Plan:
+    """Places of all tokens of some rows of a layer."""
+    width = plan.layer.tokens_per_row * d_token
+    places = np.full((rows.stop - rows.start, width), -1, np.int64)
+    maps = _axis_maps(plan, permutation)
+    for part in plan.parts:
+        by_row, by_column = _places(part, maps)
+        np.add(by_row[rows, None], by_column, out=places[:, part.first : part.last])
+    return places.reshape(-1, d_token)
 
 
 def _part(name: str, shape: Sequence[int], offset: int, rows: int, first: int, last: int) -> _Part:

@@ -78,7 +78,7 @@ class Spool:
 
     def __init__(self, folder: Path, tokens: Mapping[str, int | str], dtype: str) -> None:
         self.folder, self.tokens, self.dtype = folder, tokens, dtype
-        self._piles: dict[tuple[str, str], Pile] = {}
+        self._piles: dict[tuple[str, Layout], Pile] = {}
         self._seen: set[tuple[str, int]] = set()
 
     @property
@@ -100,7 +100,7 @@ class Spool:
     def _pile(self, record: ModelRecord) -> Pile:
         layout = Layout.of(record.state, **self.tokens)
         architecture = record.architecture
-        key = (architecture.fingerprint if architecture else "", layout.fingerprint)
+        key = (architecture.fingerprint if architecture else "", layout)
         if key not in self._piles:
             file = self.folder / f"{len(self._piles)}.rows"
             self._piles[key] = Pile(file, layout, architecture, self.dtype)

@@ -122,6 +122,8 @@ class Symmetry:
 
 def along_axis(source: np.ndarray, place: Place) -> np.ndarray:
     """A permutation of channels as one of all indices of an axis, which moves blocks as a whole."""
+    if place.outer == place.block == 1:
+        return source
     repeats = np.arange(place.outer)[:, None, None] * len(source) * place.block
     blocks = source[None, :, None] * place.block
     return (repeats + blocks + np.arange(place.block)).reshape(-1)
