@@ -35,7 +35,7 @@ class Zoo:
 
 @dataclass
 class Inputs:
-    """Where inputs lie and what seeds every draw; shared by all entry points."""
+    """Where inputs lie and what seeds every draw: `conf/inputs.yaml`, for all entry points."""
 
     job: str = MISSING
     seed: int = 0
@@ -44,15 +44,30 @@ class Inputs:
     store_dir: str = MISSING
     image_dir: str = MISSING
     workers: int = -1
-    zoo: Zoo = field(default_factory=Zoo)
-    tokens: dict[str, Any] = field(default_factory=dict)
     experiment: Any = None
     local: Any = None
     debug: Any = None
 
 
 @dataclass
-class Run(Inputs):
+class BuildZoo(Inputs):
+    """The top level of `conf/build_zoo.yaml`."""
+
+    images: dict[str, Any] = field(default_factory=dict)
+    architecture: dict[str, Any] = field(default_factory=dict)
+    zoo_builder: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Preprocess(Inputs):
+    """The top level of `conf/preprocess.yaml`."""
+
+    zoo: Zoo = field(default_factory=Zoo)
+    tokens: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Run(Preprocess):
     """The top level of `conf/train.yaml`: a misspelt section is an error."""
 
     resume: bool = True
@@ -71,8 +86,9 @@ class Run(Inputs):
 
 def register_schemas() -> None:
     """Make the schemas known to Hydra under the names that `conf/*.yaml` list first."""
-    ConfigStore.instance().store(name="schema_inputs", node=Inputs)
-    ConfigStore.instance().store(name="schema_train", node=Run)
+    schemas = {"train": Run, "preprocess": Preprocess, "build_zoo": BuildZoo}
+    for name, schema in schemas.items():
+        ConfigStore.instance().store(name=f"schema_{name}", node=schema)
 
 
 def check(cfg: DictConfig) -> None:

@@ -223,3 +223,22 @@ def test_two_processes_train_one_run(first, train, tmp_path):
         "state_dict"
     ].items():  # the same global batches, summed in another order
         torch.testing.assert_close(two["state_dict"][name], value, atol=2e-3, rtol=0)
+
+
+def test_a_zoo_is_built_by_itself_and_goes_on_growing(first, data, tmp_path):
+    def build(models):
+        arguments = [
+            "images=digits", "zoo_builder.recipe.epochs=1", "zoo_builder.checkpoint_epochs=[1]",
+            f"zoo_builder.num_models={models}", "workers=1",
+        ]  # fmt: skip
+        command = [sys.executable, "-m", "mzsane.build_zoo", *arguments]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment(data), capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout, sorted((data / "zoos" / "digits-cnn").glob("trial_*/params.json"))
+
+    said, trials = build(1)
+    assert f"{data}/zoos/digits-cnn: 1 models" in said
+    assert len(trials) == 1
+    assert len(build(2)[1]) == 2
