@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -19,11 +19,8 @@ from mzsane.tokens.entries import (
     dtype_of,
     is_floating,
 )
-from mzsane.tokens.layers import Layer, channel_matrices, place
-from mzsane.tokens.packing import pack, rows_of, unpack
-
-SCHEMES = ("channel",)
-BATCHNORM = ("rows", "ignore")
+from mzsane.tokens.layers import CARRIED, SCHEMES, Layer, channel_matrices, place
+from mzsane.tokens.packing import allocate, pack, rows_of, unpack
 
 
 @dataclass(frozen=True)
@@ -37,8 +34,10 @@ class Layout:
     Args:
         shapes: name, shape and dtype (``"float32"``) of every tensor of the state dict, in order.
         size: entries per token, at least 1; `Layout.of` derives it from the largest row.
-        scheme: ``channel``, the published convention (`channel_matrices`).
-        batchnorm: ``rows`` makes BatchNorm's scale and shift tokens, ``ignore`` carries them.
+        scheme: ``channel``, the published convention, or ``dense``, in which only the last token
+            of a layer is padded and each token has a row index of its own (`place`).
+        batchnorm: ``rows`` makes BatchNorm's scale and shift tokens, ``grouped`` its running
+            statistics as well, ``ignore`` carries all of it (`channel_matrices`).
 
     Raises:
         ValueError: if a setting is unknown or `size` is below 1.
@@ -84,7 +83,7 @@ class Layout:
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """Layers in token order."""
-        return place(channel_matrices(self.shapes, self.batchnorm), self.size)
+        return place(channel_matrices(self.shapes, self.batchnorm), self.size, self.scheme)
 
     @property
     def d_token(self) -> int:
@@ -117,7 +116,7 @@ class Layout:
 
     @cached_property
     def positions(self) -> Int[Tensor, "tokens 3"]:
-        """Token index in the model, layer index, row index in the layer."""
+        """Token index in the model, layer index, row index in the layer (dense: token index)."""
         counts = torch.tensor([layer.num_tokens for layer in self.layers], dtype=torch.int64)
         first = torch.tensor([layer.first_token for layer in self.layers], dtype=torch.int64)
         per_row = torch.tensor([layer.tokens_per_row for layer in self.layers], dtype=torch.int64)
@@ -142,8 +141,8 @@ class Layout:
             name: places[start : start + math.prod(self._floating[name])]
             for name, start in self.offsets.items()
         }
-        index = torch.full((self.num_tokens, self.size), -1)
-        pack(flat, self.layers, index)
+        index = torch.empty(self.num_tokens, self.size, dtype=torch.int64)
+        pack(flat, self.layers, index, padding=-1)
         return index
 
     @cached_property
@@ -158,14 +157,11 @@ class Layout:
             ValueError: if a tensor is missing, unknown or of another shape.
         """
         models = self._models(state, self._names)
-        if not self._floating:  # which torch.cat refuses
-            return torch.zeros(*models, 0)
-        dtype = common_dtype(state[name].dtype for name in self._floating)
-        parts = [
-            state[name].reshape(*models, math.prod(shape)).to(dtype)
-            for name, shape in self._floating.items()
-        ]
-        return torch.cat(parts, dim=-1)
+        flat = _for([state[name] for name in self._floating], (*models, self.parameters))
+        for name, start in self.offsets.items():
+            values = state[name].reshape(*models, math.prod(self._floating[name]))
+            flat.narrow(-1, start, values.shape[-1]).copy_(values)
+        return flat
 
     def unflatten(
         self,
@@ -208,10 +204,8 @@ class Layout:
         """
         models = self._models(state, self._names)
         values = [state[name] for name in self._names - self._carried]
-        dtype = common_dtype(value.dtype for value in values)
-        device = values[0].device if values else None
-        tokens = torch.zeros(*models, self.num_tokens, self.size, dtype=dtype, device=device)
-        pack(state, self.layers, tokens)
+        tokens = _for(values, (*models, self.num_tokens, self.size))
+        pack(state, self.layers, tokens, padding=0)
         return tokens
 
     def carry(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -285,10 +279,16 @@ class Layout:
         return self._names - {piece.name for layer in self.layers for piece in layer.pieces}
 
 
+def _for(values: Sequence[Tensor], shape: Sequence[int]) -> Tensor:
+    """Uninitialised memory where `values` are, in the dtype that holds them all."""
+    dtype = common_dtype(value.dtype for value in values)
+    return allocate(shape, dtype, values[0].device if values else None)
+
+
 def _check_settings(size: int, smallest: int, scheme: str, batchnorm: str) -> None:
     if size < smallest:
         raise ValueError(f"token size {size}: at least {smallest} is needed")
     if scheme not in SCHEMES:
         raise ValueError(f"token scheme {scheme!r}: choose from {', '.join(SCHEMES)}")
-    if batchnorm not in BATCHNORM:
-        raise ValueError(f"batchnorm {batchnorm!r}: choose from {', '.join(BATCHNORM)}")
+    if batchnorm not in CARRIED:
+        raise ValueError(f"batchnorm {batchnorm!r}: choose from {', '.join(CARRIED)}")

@@ -1,22 +1,41 @@
 """Moving values between tensors and the tokens of a layer."""
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from mzsane.tokens.layers import Layer
 
 
+def allocate(shape: Sequence[int], dtype: torch.dtype, device: torch.device | None) -> Tensor:
+    """Uninitialised memory.
+
+    That of the CPU comes from NumPy, which asks Linux for huge pages: touching the 51 MB of a
+    ResNet-18's tokens for the first time takes 6 ms instead of 45.
+    """
+    if 0 in shape or (device is not None and device.type != "cpu"):
+        return torch.empty(*shape, dtype=dtype, device=device)
+    memory = np.empty(math.prod(shape) * dtype.itemsize, np.uint8)
+    return torch.from_numpy(memory).view(dtype).view(*shape)
+
+
 def rows_of(tokens: Tensor, layer: Layer) -> Tensor:
     """A layer's rows without their padding: a view, if `tokens` is contiguous."""
-    rows = tokens.narrow(-2, layer.first_token, layer.num_tokens)
-    width = layer.tokens_per_row * tokens.shape[-1]
-    return rows.reshape(*tokens.shape[:-2], layer.rows, width)[..., : layer.columns]
+    return _strided(_entries(tokens, layer), layer)[..., : layer.columns]
 
 
-def pack(state: Mapping[str, Tensor], layers: Iterable[Layer], tokens: Tensor) -> None:
-    """Write tensors into `tokens`, which is contiguous and keeps its values where padding is."""
+def pack(
+    state: Mapping[str, Tensor], layers: Iterable[Layer], tokens: Tensor, padding: int
+) -> None:
+    """Write tensors, and `padding` elsewhere, into `tokens`, which is contiguous."""
     for layer in layers:
+        entries = _entries(tokens, layer)
+        if layer.stride > layer.columns:
+            _strided(entries, layer)[..., layer.columns :].fill_(padding)
+        entries[..., layer.rows * layer.stride :].fill_(padding)
         for name, part in _pieces(tokens, layer):
             part.copy_(state[name].reshape(part.shape))
 
@@ -29,3 +48,15 @@ def unpack(tokens: Tensor, layers: Iterable[Layer]) -> dict[str, Tensor]:
 def _pieces(tokens: Tensor, layer: Layer) -> list[tuple[str, Tensor]]:
     parts = rows_of(tokens, layer).split([piece.columns for piece in layer.pieces], dim=-1)
     return [(piece.name, part) for piece, part in zip(layer.pieces, parts, strict=True)]
+
+
+def _entries(tokens: Tensor, layer: Layer) -> Tensor:
+    """A layer's tokens as one vector."""
+    of_layer = tokens.narrow(-2, layer.first_token, layer.num_tokens)
+    return of_layer.reshape(*tokens.shape[:-2], layer.num_tokens * tokens.shape[-1])
+
+
+def _strided(entries: Tensor, layer: Layer) -> Tensor:
+    """A layer's rows, each as wide as the layer's stride."""
+    rows = entries[..., : layer.rows * layer.stride]
+    return rows.reshape(*entries.shape[:-1], layer.rows, layer.stride)
