@@ -102,6 +102,12 @@ def check(cfg: DictConfig) -> None:
     for key in map(str, cfg):
         if key not in known:  # Hydra lets `+key=value` through
             raise ConfigError(f"{key}: there is no such section{suggest(key, known)}")
+    for name, source in cfg.get("zoo", {}).get("sources", {}).items():
+        if "_target_" not in source:
+            raise ConfigError(
+                f"zoo.sources.{name}: settings of a source that this zoo does not have; add it "
+                f"(zoo=[...,{name}]) or leave them out"
+            )
     for path, node in _targets(cfg, ""):
         target = node["_target_"]
         try:

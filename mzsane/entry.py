@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mzsane.config import CONF_DIR, register_schemas, suggest
 
-_EXPECTED = (HydraException, OmegaConfBaseException, ValueError, FileNotFoundError)
+_EXPECTED = (HydraException, OmegaConfBaseException, ValueError, OSError)
 _FULL = "HYDRA_FULL_ERROR"
 _NO_OPTION = re.compile(r"Could not find '([^']+)'\s+Available options in '([^']+)':(.*)", re.S)
 
@@ -92,5 +92,7 @@ def _unknown_key(key: str, config_name: str) -> str:
 
 
 def _leave() -> None:
-    print("mzsane: interrupted; the same command goes on from here", file=sys.stderr)
+    sweep = {"-m", "--multirun"} & set(sys.argv[1:])
+    way = "finished jobs of the sweep are whole" if sweep else "the same command goes on from here"
+    print(f"mzsane: interrupted; {way}", file=sys.stderr)
     sys.exit(130)

@@ -40,7 +40,8 @@ def report(folder: Path, facts: Mapping[str, object]) -> None:
     statistics = []
     if (folder / "results.csv").exists() or not metrics:
         rows = latest(read_rows(folder / "results.csv"))
-        accuracy_novelty(rows, folder / "accuracy_novelty.png")
+        classes = {row["images"]: row["classes"] for row in rows}
+        accuracy_novelty(rows, folder / "accuracy_novelty.png", classes)
         statistics = summarise(rows, by=("source", "architecture", "method", "images"))
         Console().print(terminal_summary(statistics))
     write_summary(folder / DONE, statistics, metrics, origin() | dict(facts))

@@ -1,7 +1,6 @@
 """Run folders: which one a command belongs to, and who may write it."""
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, flag_override
+from yaml import YAMLError
+
+from mzsane.files import replacing
 
 CONFIG = "config.yaml"
 DONE = "summary.md"
@@ -56,7 +58,12 @@ def plain(config: DictConfig) -> dict[str, Any]:
 def recorded(folder: Path) -> dict[str, Any] | None:
     """The configuration that a run folder was made for; None if it holds no run."""
     path = folder / CONFIG
-    return OmegaConf.to_container(OmegaConf.load(path)) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        return OmegaConf.to_container(OmegaConf.load(path))
+    except YAMLError:
+        return {path.name: "unreadable"}  # which no configuration equals
 
 
 def unfinished(parent: Path, wanted: dict[str, Any]) -> Path | None:
@@ -104,9 +111,8 @@ def _lock(folder: Path) -> FileLock:
 
 def record(folder: Path, config: DictConfig) -> None:
     """Write what the folder is for; whole or not at all."""
-    partial = folder / f".{CONFIG}.{time.time_ns()}"
-    partial.write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))))
-    partial.rename(folder / CONFIG)
+    with replacing(folder / CONFIG) as partial:
+        partial.write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))))
 
 
 def first_difference(old: Any, new: Any, path: str = "") -> str | None:

@@ -8,6 +8,7 @@ python -m mzsane.train -m zoo=digits,printed,digits+printed
 import logging
 import time
 import warnings
+import zipfile
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def train(cfg: DictConfig) -> dict[str, float]:
-    """Fit what `cfg` describes, evaluate it, write the report, and return the final metrics."""
+    """One run from its configuration to `summary.md`; returns the metrics logged last."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     check(cfg)
     if not leads():
@@ -42,7 +43,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
 def fit(cfg: DictConfig, folder: Path) -> dict[str, float]:
     """Train, or go on from `checkpoints/last.ckpt`; sample and evaluate as the callbacks say."""
-    import pytorch_lightning as pl  # 4 s: not before --help and --cfg have answered
+    import pytorch_lightning as pl  # slow to import, and --help and --cfg need it not
 
     _quieten()
     data = build(cfg.data, stores=stores_of(cfg))
@@ -64,11 +65,22 @@ def fit(cfg: DictConfig, folder: Path) -> dict[str, float]:
         total_steps=data.total_steps(trainer.max_epochs, trainer.max_steps),
         sources=data.sources,
     )
-    last = folder / "checkpoints" / "last.ckpt"
-    trainer.fit(
-        system, datamodule=data, ckpt_path=str(last) if last.exists() else None, weights_only=True
-    )
+    last = _whole(folder / "checkpoints" / "last.ckpt")
+    trainer.fit(system, datamodule=data, ckpt_path=last, weights_only=True)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def _whole(checkpoint: Path) -> Path | None:
+    """The checkpoint to go on from, if there is one.
+
+    Raises:
+        ValueError: if it is cut short or no checkpoint.
+    """
+    if checkpoint.exists() and not zipfile.is_zipfile(checkpoint):
+        raise ValueError(
+            f"{checkpoint}: damaged or cut short; remove it, and the run starts from its beginning"
+        )
+    return checkpoint if checkpoint.exists() else None
 
 
 def _quieten() -> None:

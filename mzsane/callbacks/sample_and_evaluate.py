@@ -26,6 +26,8 @@ class SampleAndEvaluate(pl.Callback):
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Evaluate when this epoch is due; the last is left to the end."""
         epoch = trainer.current_epoch + 1
+        if trainer.sanity_checking:
+            return
         due = self.every_n_epochs and epoch % self.every_n_epochs == 0
         if due and epoch != trainer.max_epochs:
             self._evaluate(trainer, pl_module)

@@ -109,6 +109,7 @@ class Judge:
                 "kind": method.kind,
                 "images": images,
                 "split": "test",
+                "classes": method.population.architecture.classes,
                 "model": model,
                 "accuracy": float(verdict.accuracy[model]),
                 "loss": float(verdict.loss[model]),

@@ -1,16 +1,16 @@
 """The results table: one row per model, image set and method, kept as CSV."""
 
 import csv
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from mzsane.files import replacing
 
 Value = str | int | float
 Row = dict[str, Value]
 
 TYPES: dict[str, type[int] | type[float]] = {
-    **dict.fromkeys(["model", "anchors", "seed", "step", "n"], int),
+    **dict.fromkeys(["model", "classes", "anchors", "seed", "step", "n"], int),
     **dict.fromkeys(["accuracy", "loss", "novelty", "agreement", "error_overlap"], float),
     **dict.fromkeys(["mean", "std", "best", "median", "low", "high"], float),
 }
@@ -29,18 +29,10 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Value]]) -> None:
     """
     if not rows:
         raise ValueError(f"{path}: no results to write; evaluate at least one method")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-        Path(temporary).chmod(0o644)  # mkstemp keeps it to its owner
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as partial, partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -1,7 +1,6 @@
 """Images in memory: three splits, one normalisation, one cache file a set."""
 
 import json
-import os
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from jaxtyping import Float, Int, UInt8
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+
+from mzsane.files import replacing
 
 MEAN, STD = 0.1307, 0.3081  # of MNIST's pixels in [0, 1], as in the published MNIST zoos
 FRACTIONS = (0.7, 0.1)  # train and validation; the rest is the test split
@@ -106,12 +107,7 @@ def _load(path: Path, metadata: dict[str, str]) -> Drawn | None:
 
 def _store(path: Path, metadata: dict[str, str], drawn: Drawn) -> Drawn:
     """Writes the images under a temporary name and renames the file: it is whole or absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        tensors = {"pixels": torch.from_numpy(drawn[0]), "labels": torch.from_numpy(drawn[1])}
-        temporary.write_bytes(save(tensors, metadata))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    tensors = {"pixels": torch.from_numpy(drawn[0]), "labels": torch.from_numpy(drawn[1])}
+    with replacing(path) as partial:
+        partial.write_bytes(save(tensors, metadata))
     return drawn

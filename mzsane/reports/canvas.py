@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mzsane.reports.files import replacing
+from mzsane.files import replacing
 
 if TYPE_CHECKING:
     import matplotlib.axes

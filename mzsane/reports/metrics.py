@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mzsane.reports.files import replacing
+from mzsane.files import replacing
 
 Metrics = Mapping[str, float]
 """What was logged together: ``step``, ``epoch`` and some of ``stage/quantity``."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mzsane.reports.files import replacing
+from mzsane.files import replacing
 from mzsane.reports.metrics import Metrics, quantities, series
 from mzsane.reports.tables import ABSENT, Row, Table, arrange
 

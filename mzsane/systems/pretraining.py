@@ -31,6 +31,9 @@ class Pretraining(pl.LightningModule):
         erase: share of entries erased from inputs.
         compile: compile the model's parts in place, which keeps the names in its state dict.
         seed: noise is a function of it and of the sample's number, dropout of it and of the step.
+
+    Raises:
+        ValueError: if `sigma` is negative or `erase` no share of one.
     """
 
     def __init__(
@@ -47,6 +50,10 @@ class Pretraining(pl.LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if sigma < 0 or not 0 <= erase <= 1:
+            raise ValueError(
+                f"sigma={sigma}, erase={erase}: noise has no negative spread, erasing is a share"
+            )
         self.model, self.loss = model, loss
         self.optimizer, self.scheduler, self.total_steps = optimizer, scheduler, total_steps
         self.sources, self.sigma, self.erase, self.seed = sources, sigma, erase, seed

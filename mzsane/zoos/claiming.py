@@ -9,6 +9,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from mzsane.files import replacing
 from mzsane.progress import Progress
 
 SETTINGS = "zoo.json"
@@ -75,9 +76,8 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> None:
             f"{folder} holds trials but no {SETTINGS}, so it was not built here; give another "
             "zoo_dir, or set zoo.build=false to use them as they are"
         )
-    partial = folder / f".{SETTINGS}"
-    partial.write_text(json.dumps(_identity(settings), indent=1))
-    partial.rename(folder / SETTINGS)
+    with replacing(folder / SETTINGS) as partial:
+        partial.write_text(json.dumps(_identity(settings), indent=1))
 
 
 def _identity(settings: Mapping[str, Any]) -> dict[str, Any]:
