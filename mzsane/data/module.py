@@ -81,7 +81,7 @@ class ZooData(pl.LightningDataModule):
         return (
             max(layout.num_tokens for layout in layouts),
             max(layout.num_layers for layout in layouts),
-            max(layer.rows for layout in layouts for layer in layout.layers),
+            max(layer.num_indices for layout in layouts for layer in layout.layers),
         )
 
     @property

@@ -59,7 +59,7 @@ class _LayerPlan(NamedTuple):
     parts: tuple[_Part, ...]
     symmetry: Symmetry  # restricted to the tensors of this layer
     groups: tuple[int, ...]  # which groups of the whole symmetry those are
-    tokens: Plan | None  # all of the layer, channels in their order; None if too large to keep
+    entries: np.ndarray | None  # all, channels in their order; None if too many to keep
 
 
 class WindowPlan:
@@ -86,18 +86,18 @@ class WindowPlan:
         self, index: Plan, plan: _LayerPlan, start: int, permutation: Permutation | None
     ) -> None:
         """Write the places of one layer's tokens into a window that begins at `start`."""
-        first, per_row = plan.layer.first_token, plan.layer.tokens_per_row
+        first = plan.layer.first_token
         begin = max(start, first) - first
         end = min(start + len(index), first + plan.layer.num_tokens) - first
         if end <= begin:  # a layer without entries
             return
-        if permutation is None and plan.tokens is not None:
-            tokens = plan.tokens[begin:end]
+        span = slice(begin * self.d_token, end * self.d_token)
+        if permutation is None and plan.entries is not None:
+            entries = plan.entries[span]
         else:
-            rows = slice(begin // per_row, -(-end // per_row))
-            skipped = begin - rows.start * per_row
-            tokens = _tokens(plan, rows, self.d_token, permutation)[skipped:][: end - begin]
-        index[begin + first - start : end + first - start] = tokens
+            entries = _entries(plan, span, permutation)
+        tokens = index[begin + first - start : end + first - start]
+        tokens.reshape(-1)[: len(entries)] = entries  # the rest of a dense layer is padding
 
 
 def _plan(
@@ -119,21 +119,21 @@ def _plan(
         if (places := tuple(place for place in group.places if place.tensor in names))
     }
     groups = Symmetry(tuple(acting.values())), tuple(acting)
-    plan = _LayerPlan(layer, tuple(parts), *groups, tokens=None)
-    if layer.num_tokens * layout.d_token > KEPT:
-        return plan
-    return plan._replace(tokens=_tokens(plan, slice(0, layer.rows), layout.d_token, None))
+    plan = _LayerPlan(layer, tuple(parts), *groups, entries=None)
+    size = layer.num_tokens * layout.d_token
+    return plan._replace(entries=_entries(plan, slice(0, size), None)) if 0 < size <= KEPT else plan
 
 
-def _tokens(plan: _LayerPlan, rows: slice, d_token: int, permutation: Permutation | None) -> Plan:
-    """Places of all tokens of some rows of a layer."""
-    width = plan.layer.tokens_per_row * d_token
-    places = np.full((rows.stop - rows.start, width), -1, np.int64)
-    maps = _axis_maps(plan, permutation)
+def _entries(plan: _LayerPlan, span: slice, permutation: Permutation | None) -> np.ndarray:
+    """Places of a span of a layer's entries; what lies beyond its last row is left out."""
+    stride, maps = plan.layer.stride, _axis_maps(plan, permutation)
+    rows = slice(span.start // stride, min(-(-span.stop // stride), plan.layer.rows))
+    places = np.full((rows.stop - rows.start, stride), -1, np.int64)
     for part in plan.parts:
         by_row, by_column = _places(part, maps)
         np.add(by_row[rows, None], by_column, out=places[:, part.first : part.last])
-    return places.reshape(-1, d_token)
+    before = rows.start * stride
+    return places.reshape(-1)[span.start - before : span.stop - before]
 
 
 def _part(name: str, shape: Sequence[int], offset: int, rows: int, first: int, last: int) -> _Part:

@@ -35,7 +35,7 @@ def stores(tmp_path_factory):
     }
 
 
-def _store(path, architecture, models, epochs, size=201):
+def _store(path, architecture, models, epochs, size=201, scheme="channel"):
     def records():
         for seed in range(models):
             state = architecture.build(seed=seed).state_dict()
@@ -43,7 +43,7 @@ def _store(path, architecture, models, epochs, size=201):
                 scaled = {name: value * (1 + epoch) for name, value in state.items()}
                 yield ModelRecord(f"model_{seed:03d}", epoch, scaled, {}, architecture)
 
-    write_store(path, records(), name=path.stem, size=size, align=False)
+    write_store(path, records(), name=path.stem, size=size, scheme=scheme, align=False)
     return TokenStore.open(path)
 
 

@@ -132,6 +132,14 @@ def test_paths_are_opened_and_sizes_known(stores):
     assert isinstance(data.train_dataloader(), Loader)
 
 
+def test_dense_tokens_have_as_many_row_positions_as_the_longest_layer(tmp_path, make_store, mlp):
+    store = make_store(tmp_path / "dense.h5", mlp, 12, (1,), size=3, scheme="dense")
+    layout = store.architectures[0].layout
+    data = ZooData({"dense": store}, 4, 2, 8)
+    assert data.max_positions == tuple((layout.positions.amax(0) + 1).tolist())
+    assert data.max_positions[2] > max(layer.rows for layer in layout.layers)
+
+
 def test_total_steps_end_at_the_first_limit(stores):
     data = ZooData(stores, 4, 8, 100)
     assert data.total_steps(3) == 36

@@ -10,10 +10,11 @@ from mzsane.tokens import Layout
 
 SIZES = {"cnn": [0, 64, 7], "mlp": [0, 5], "resnet": [0, 64, 288]}
 CASES = [
-    (kind, size, batchnorm)
+    (kind, size, scheme, batchnorm)
     for kind, sizes in SIZES.items()
     for size in sizes
-    for batchnorm in (("rows", "ignore") if kind == "resnet" else ("rows",))
+    for scheme in ("channel", "dense")
+    for batchnorm in (("rows", "grouped", "ignore") if kind == "resnet" else ("rows",))
 ]
 
 
@@ -21,12 +22,12 @@ def entries(flat, index):
     return np.where(index >= 0, flat[index], 0)
 
 
-@pytest.mark.parametrize(("kind", "size", "batchnorm"), CASES)
+@pytest.mark.parametrize(("kind", "size", "scheme", "batchnorm"), CASES)
 def test_any_window_of_a_permuted_model_is_read_from_the_model_as_it_is(
-    networks, kind, size, batchnorm
+    networks, kind, size, scheme, batchnorm
 ):
     state, symmetry = networks[kind]
-    layout = Layout.of(state, size, batchnorm=batchnorm)
+    layout = Layout.of(state, size, scheme, batchnorm)
     plan, flat = WindowPlan(layout, symmetry), layout.flatten(state).numpy()
 
     @settings(max_examples=25, deadline=None)
@@ -41,10 +42,10 @@ def test_any_window_of_a_permuted_model_is_read_from_the_model_as_it_is(
     holds()
 
 
-@pytest.mark.parametrize(("kind", "size", "batchnorm"), CASES)
-def test_without_permutation_the_plan_is_the_layouts_own(networks, kind, size, batchnorm):
+@pytest.mark.parametrize(("kind", "size", "scheme", "batchnorm"), CASES)
+def test_without_permutation_the_plan_is_the_layouts_own(networks, kind, size, scheme, batchnorm):
     state, symmetry = networks[kind]
-    layout = Layout.of(state, size, batchnorm=batchnorm)
+    layout = Layout.of(state, size, scheme, batchnorm)
     whole = layout.index.numpy()
     assert np.array_equal(window_index(layout, 0, layout.num_tokens), whole)
     assert np.array_equal(
@@ -54,9 +55,10 @@ def test_without_permutation_the_plan_is_the_layouts_own(networks, kind, size, b
     assert np.array_equal(window_index(layout, middle, middle + 2), whole[middle : middle + 2])
 
 
-def test_padding_stays_where_it_is_under_permutation(networks):
+@pytest.mark.parametrize("scheme", ["channel", "dense"])
+def test_padding_stays_where_it_is_under_permutation(networks, scheme):
     state, symmetry = networks["cnn"]
-    layout = Layout.of(state, 64)
+    layout = Layout.of(state, 64, scheme)
     permutation = symmetry.random(np.random.default_rng(0))
     index = window_index(layout, 0, layout.num_tokens, symmetry, permutation)
     assert np.array_equal(index >= 0, layout.mask.numpy())
@@ -71,7 +73,8 @@ def test_a_permutation_moves_weights_of_a_real_network(networks):
     assert np.array_equal(np.sort(moved, None), np.sort(layout.index.numpy(), None))
 
 
-def test_bare_vectors_scalars_and_leading_axes_are_permuted_too():
+@pytest.mark.parametrize("scheme", ["channel", "dense"])
+def test_bare_vectors_scalars_and_leading_axes_are_permuted_too(scheme):
     state = {
         "scale": torch.tensor(2.0),
         "token": torch.randn(1, 1, 6),
@@ -84,7 +87,7 @@ def test_bare_vectors_scalars_and_leading_axes_are_permuted_too():
     rows = Group("weight", 4, (Place("weight", 0), Place("bias", 0)))
     symmetry = Symmetry((Group("token:2", 6, places), rows))
     for size in (0, 2, 4):
-        layout = Layout.of(state, size)
+        layout = Layout.of(state, size, scheme)
         flat = layout.flatten(state).numpy()
         permutation = symmetry.random(np.random.default_rng(size))
         expected = layout.tokenize(symmetry.apply(state, permutation)).numpy()
