@@ -1,7 +1,7 @@
 """Moving values between tensors and the tokens of a layer."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -18,8 +18,9 @@ def allocate(shape: Sequence[int], dtype: torch.dtype, device: torch.device | No
     """
     if 0 in shape or (device is not None and device.type != "cpu"):
         return torch.empty(*shape, dtype=dtype, device=device)
+    # detached, autograd sees a tensor of its own instead of a view
     memory = np.empty(math.prod(shape) * dtype.itemsize, np.uint8)
-    return torch.from_numpy(memory).view(dtype).view(*shape)
+    return torch.from_numpy(memory).view(dtype).view(*shape).detach()
 
 
 def rows_of(tokens: Tensor, layer: Layer) -> Tensor:
@@ -45,9 +46,11 @@ def unpack(tokens: Tensor, layers: Iterable[Layer]) -> dict[str, Tensor]:
     return {name: part for layer in layers for name, part in _pieces(tokens, layer)}
 
 
-def _pieces(tokens: Tensor, layer: Layer) -> list[tuple[str, Tensor]]:
-    parts = rows_of(tokens, layer).split([piece.columns for piece in layer.pieces], dim=-1)
-    return [(piece.name, part) for piece, part in zip(layer.pieces, parts, strict=True)]
+def _pieces(tokens: Tensor, layer: Layer) -> Iterator[tuple[str, Tensor]]:
+    rows, first = rows_of(tokens, layer), 0
+    for name, columns in layer.pieces:  # torch.split's views refuse gradients when written to
+        yield name, rows.narrow(-1, first, columns)
+        first += columns
 
 
 def _entries(tokens: Tensor, layer: Layer) -> Tensor:

@@ -15,6 +15,8 @@ MODULES = ["", "a.", "a.weight_head.", "b.1."]
 PARTS = ["weight", "bias", "weight_v", "in_proj_weight", "in_proj_bias", "cls_token", "gamma"]
 BUFFERS = ["running_mean", "running_var", "num_batches_tracked"]
 
+NORMALISATION = ["weight", "bias", "running_mean", "running_var"]
+
 names = st.sampled_from([m + p for m in MODULES for p in PARTS + BUFFERS])
 shapes = st.lists(st.integers(0, 4), max_size=4).map(tuple)
 bits = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -27,8 +29,18 @@ def random_tensor(shape, dtype, seed):
 
 
 @st.composite
+def normalisations(draw):
+    """What BatchNorm and InstanceNorm leave: one shape; with and without scale, shift or mean."""
+    module, channels = draw(st.sampled_from(MODULES)), draw(st.integers(0, 4))
+    parts = draw(st.lists(st.sampled_from(NORMALISATION), unique=True))
+    dtypes = st.sampled_from(DTYPES[:4])
+    return {module + part: ((channels,), draw(dtypes)) for part in parts}
+
+
+@st.composite
 def states(draw, models=()):
     entries = draw(st.dictionaries(names, st.tuples(shapes, st.sampled_from(DTYPES)), max_size=10))
+    entries |= draw(normalisations())
     seed = draw(st.integers(0, 2**20))
     return {
         name: random_tensor((*models, *shape), dtype, seed + i)
@@ -49,13 +61,14 @@ def first_model(stack):
     return {name: tensor[0] for name, tensor in stack.items()}
 
 
-batchnorm = st.sampled_from(["rows", "ignore"])
+schemes = st.sampled_from(["channel", "dense"])
+batchnorms = st.sampled_from(["rows", "grouped", "ignore"])
 
 
 @settings(deadline=None)
-@given(states(), st.integers(0, 9), batchnorm)
-def test_every_state_dict_survives_tokens_bit_for_bit(state, size, batchnorm):
-    layout = Layout.of(state, size, batchnorm=batchnorm)
+@given(states(), st.integers(0, 9), schemes, batchnorms)
+def test_every_state_dict_survives_tokens_bit_for_bit(state, size, scheme, batchnorm):
+    layout = Layout.of(state, size, scheme, batchnorm)
     assert_same_bits(layout.detokenize(layout.tokenize(state), layout.carry(state)), state)
 
 
@@ -68,9 +81,9 @@ def test_every_state_dict_survives_the_flat_vector_bit_for_bit(state):
 
 
 @settings(deadline=None)
-@given(states(models=(3,)), st.integers(1, 9), batchnorm)
-def test_a_stack_of_models_is_each_model_by_itself(stack, size, batchnorm):
-    layout = Layout.of(first_model(stack), size, batchnorm=batchnorm)
+@given(states(models=(3,)), st.integers(1, 9), schemes, batchnorms)
+def test_a_stack_of_models_is_each_model_by_itself(stack, size, scheme, batchnorm):
+    layout = Layout.of(first_model(stack), size, scheme, batchnorm)
     if not stack:
         return
     tokens = layout.tokenize(stack)
@@ -81,34 +94,63 @@ def test_a_stack_of_models_is_each_model_by_itself(stack, size, batchnorm):
 
 
 @settings(deadline=None)
-@given(states(), st.integers(0, 9), batchnorm)
-def test_index_gathers_tokens_from_the_flat_vector(state, size, batchnorm):
-    layout = Layout.of(state, size, batchnorm=batchnorm)
+@given(states(), st.integers(0, 9), schemes, batchnorms)
+def test_index_gathers_tokens_from_the_flat_vector(state, size, scheme, batchnorm):
+    layout = Layout.of(state, size, scheme, batchnorm)
     padded = torch.cat([layout.flatten(state).double(), torch.zeros(1).double()])
     assert torch.equal(padded[layout.index], layout.tokenize(state).double())
     assert torch.equal(layout.mask, layout.index >= 0)
 
 
 @settings(deadline=None)
-@given(states(), st.integers(0, 9))
-def test_every_floating_value_is_in_one_token_or_carried(state, size):
-    layout = Layout.of(state, size)
+@given(states(), st.integers(0, 9), schemes, batchnorms)
+def test_every_floating_value_is_in_one_token_or_carried(state, size, scheme, batchnorm):
+    layout = Layout.of(state, size, scheme, batchnorm)
     used = layout.index[layout.mask]
     carried = [t.numel() for t in layout.carry(state).values() if t.is_floating_point()]
     assert len(used.unique()) == len(used) == layout.parameters - sum(carried)
+    assert batchnorm != "grouped" or not carried
 
 
 @settings(deadline=None)
-@given(states(), st.integers(0, 9))
-def test_positions_count_rows_within_layers(state, size):
-    layout = Layout.of(state, size)
+@given(states(), st.integers(0, 9), batchnorms)
+def test_positions_count_rows_within_layers(state, size, batchnorm):
+    layout = Layout.of(state, size, "channel", batchnorm)
     expected = [
         (layer, row)
         for layer, block in enumerate(layout.layers)
         for row in range(block.rows)
-        for _ in range(block.tokens_per_row)
+        for _ in range(-(-block.columns // layout.size))
     ]
     assert layout.positions.tolist() == [[i, *pair] for i, pair in enumerate(expected)]
+
+
+@settings(deadline=None)
+@given(states(), st.integers(0, 9), batchnorms)
+def test_dense_positions_count_tokens_within_layers(state, size, batchnorm):
+    layout = Layout.of(state, size, "dense", batchnorm)
+    expected = [
+        (layer, token)
+        for layer, block in enumerate(layout.layers)
+        for token in range(-(-block.rows * block.columns // layout.size))
+    ]
+    assert layout.positions.tolist() == [[i, *pair] for i, pair in enumerate(expected)]
+
+
+@settings(deadline=None)
+@given(states(), st.integers(1, 9), batchnorms)
+def test_dense_layers_are_the_rows_of_channel_layers_without_their_padding(state, size, batchnorm):
+    channel, dense = (Layout.of(state, size, scheme, batchnorm) for scheme in ("channel", "dense"))
+    assert len(channel.layers) == len(dense.layers)
+    for rows, packed in zip(channel.layers, dense.layers, strict=True):
+        index = [
+            layout.index.narrow(0, layer.first_token, layer.num_tokens).flatten()
+            for layout, layer in ((channel, rows), (dense, packed))
+        ]
+        kept, padding = index[1].split([rows.rows * rows.columns, (index[1] < 0).sum()])
+        assert torch.equal(index[0][index[0] >= 0], kept)
+        assert len(padding) < size
+        assert (padding < 0).all()
 
 
 def transformer_state():
@@ -146,24 +188,30 @@ def test_batchnorm_is_known_by_its_running_statistics():
     assert set(Layout.of(state, batchnorm="ignore").carry(state)) == statistics | affine
 
 
-def test_detokenized_tensors_share_the_memory_of_the_tokens():
+@pytest.mark.parametrize("scheme", ["channel", "dense"])
+def test_detokenized_tensors_share_the_memory_of_the_tokens(scheme):
     state = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(5, 2)).state_dict()
-    layout = Layout.of(state, 7)
+    layout = Layout.of(state, 7, scheme)
     tokens = layout.tokenize(state)
     views = layout.detokenize(tokens, {}).values()
     assert all(v.untyped_storage().data_ptr() == tokens.data_ptr() for v in views)
 
 
-def test_gradients_flow_from_tensors_to_tokens():
-    state = nn.Linear(5, 2).state_dict()
-    layout = Layout.of(state, 4)
-    tokens = layout.tokenize(state).requires_grad_()
+@pytest.mark.parametrize("scheme", ["channel", "dense"])
+def test_gradients_flow_from_tensors_to_tokens_and_back(scheme):
+    state = {n: t.requires_grad_() for n, t in nn.Linear(5, 2).state_dict().items()}
+    layout = Layout.of(state, 4, scheme)
+    tokens = layout.tokenize(state)
+    tokens.retain_grad()
     sum(t.sum() for t in layout.detokenize(tokens, {}).values()).backward()
     assert torch.equal(tokens.grad, layout.mask.float())
+    assert all(torch.equal(t.grad, torch.ones_like(t)) for t in state.values())
 
 
-def test_json_and_pickle_restore_the_layout():
-    layout = Layout.of(transformer_state(), 6)
+@pytest.mark.parametrize("scheme", ["channel", "dense"])
+@pytest.mark.parametrize("batchnorm", ["rows", "grouped", "ignore"])
+def test_json_and_pickle_restore_the_layout(scheme, batchnorm):
+    layout = Layout.of(transformer_state(), 6, scheme, batchnorm)
     assert layout.mask.any()  # a cached tensor must not be pickled
     assert Layout.from_json(layout.to_json()) == layout
     assert pickle.loads(pickle.dumps(layout)) == layout
@@ -175,6 +223,8 @@ def test_fingerprint_tells_layouts_apart():
     layouts = [
         Layout.of(state),
         Layout.of(state, 5),
+        Layout.of(state, scheme="dense"),
+        Layout.of(state, batchnorm="grouped"),
         Layout.of(state, batchnorm="ignore"),
         Layout.of(nn.BatchNorm1d(4).state_dict()),
         Layout.of({name: t.double() for name, t in state.items()}),
