@@ -97,18 +97,22 @@ def test_statistics_that_fit_no_channels_are_tensors_like_others():
         "a.running_mean": torch.randn(3),
         "a.running_var": torch.randn(4),
         "b.running_mean": torch.randn(3),
-        "c.weight": torch.randn(2, 3),
-        "c.bias": torch.randn(2),
-        "c.running_mean": torch.randn(3),
-        "c.running_var": torch.randn(3),
+        "c.running_mean": torch.randn(2, 3),
+        "c.running_var": torch.randn(2, 3),
+        "d.weight": torch.randn(3, 2),
+        "d.bias": torch.randn(3),
+        "d.running_mean": torch.randn(3),
+        "d.running_var": torch.randn(3),
     }
     layers = Layout.of(state, batchnorm="grouped").layers
-    assert [[piece.name for piece in layer.pieces] for layer in layers] == [
-        ["a.running_mean"],
-        ["a.running_var"],
-        ["b.running_mean"],
-        ["c.weight", "c.bias"],
-        ["c.running_mean", "c.running_var"],
+    assert [(layer.rows, *(piece.name for piece in layer.pieces)) for layer in layers] == [
+        (1, "a.running_mean"),
+        (1, "a.running_var"),
+        (1, "b.running_mean"),
+        (2, "c.running_mean"),
+        (2, "c.running_var"),
+        (3, "d.weight"),
+        (3, "d.bias", "d.running_mean", "d.running_var"),
     ]
 
 
