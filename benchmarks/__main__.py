@@ -1,8 +1,10 @@
-"""``python -m benchmarks [name ...] [--list] [--repeats 7] [--seed 0] [--device cpu]``."""
+"""``python -m benchmarks [name ...] [--list] [--repeats 7] [--threads 2]``."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+
+import torch
 
 from benchmarks.registry import BENCHMARKS, Benchmark, described
 from benchmarks.results import FOLDER, Settings, table, write
@@ -17,6 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.list:
         print("\n".join(f"{name:<10} {described(run)}" for name, run in BENCHMARKS.items()))
         return
+    if options.threads:
+        torch.set_num_threads(options.threads)
     settings = Settings(options.seed, options.repeats, options.device)
     for name in options.names or BENCHMARKS:
         measure(name, BENCHMARKS[name], settings, options.folder)
@@ -35,6 +39,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="say what there is")
     parser.add_argument("--repeats", type=int, default=7, help="of each measurement (default 7)")
     parser.add_argument("--seed", type=int, default=0, help="of all inputs (default 0)")
+    # where cores are shared, threads wait for each other and short work seems slow: take one
+    parser.add_argument("--threads", type=int, help="of torch (default: one a core)")
     parser.add_argument("--device", default="cpu", help="of the training step (default cpu)")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where results go")
     return parser
