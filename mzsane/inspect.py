@@ -10,6 +10,8 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from mzsane.stores import Shelf, TokenStore
 
@@ -41,8 +43,18 @@ def _describe_shelf(shelf: "Shelf") -> dict[str, Any]:
         "d_token": layout.d_token,
         "layers": layout.num_layers,
         "symmetry": {group.name: group.size for group in symmetry.groups} if symmetry else None,
-        "properties": sorted(shelf.properties),
+        "properties": {name: _range(values) for name, values in sorted(shelf.properties.items())},
     }
+
+
+def _range(values: np.ndarray) -> str:
+    """Of numbers the least, mean and largest; of texts how many different ones."""
+    if values.dtype.kind != "f":
+        return f"{len(set(values))} different"
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return "unknown"
+    return f"{known.min():.4g} to {known.max():.4g}, mean {known.mean():.4g}"
 
 
 def text(facts: Mapping[str, Any], indent: str = "") -> str:

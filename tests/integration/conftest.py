@@ -21,7 +21,10 @@ CNN = Architecture("mzsane.architectures.CNN", {}, (1, 28, 28), 10)
 @pytest.fixture(scope="session")
 def store(tmp_path_factory):
     path = tmp_path_factory.mktemp("store") / "tiny.h5"
-    records = (ModelRecord(f"model{n}", 1, CNN.build(n).state_dict(), {}, CNN) for n in range(12))
+    records = (
+        ModelRecord(f"model{n}", 1, CNN.build(n).state_dict(), {"test_acc": n / 12}, CNN)
+        for n in range(12)
+    )
     write_store(path, records, name="tiny", size=201)
     return TokenStore.open(path)
 
