@@ -31,7 +31,7 @@ class Sampler(Protocol):
 
 @dataclass(frozen=True)
 class KDE:
-    r"""Gaussian kernel density over the anchors' latents (SANE, arXiv:2406.09997, section 3.4).
+    r"""Gaussian kernel density over the anchors' latents (SANE, arXiv:2406.09997).
 
     .. math:: z_t = z^{(a_t)}_t + h\, s_t\, \epsilon_t, \qquad \epsilon_t \sim N(0, I)
 
@@ -42,7 +42,7 @@ class KDE:
     Args:
         draw: ``token`` picks an anchor for every token, ``layer`` one for all tokens of a layer,
             ``joint`` one for the whole model.
-        bandwidth: :math:`h`; 0 repeats anchors, 0.2 is the published value.
+        bandwidth: :math:`h`; 0 repeats anchors; the published code takes 0.2, unscaled.
         scale: unit of the bandwidth. ``dimension``: :math:`s_t` is the standard deviation over the
             anchors of each dimension of each token (zero for a single anchor); ``none``: 1.
     """
