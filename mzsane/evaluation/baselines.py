@@ -15,7 +15,7 @@ from mzsane.symmetry import Symmetry
 from mzsane.tokens import Layout
 
 BANDWIDTH = 0.2
-"""Of densities over weights, in standard deviations over the anchors; that of conf/sampler/kde_*."""
+"""Of densities over weights, in standard deviations over the anchors; as conf/sampler/kde_*."""
 
 Kind = Literal["sampler", "baseline", "zoo"]
 

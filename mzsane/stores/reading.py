@@ -63,7 +63,12 @@ class TokenStore:
             ) from error
         with file:
             _check_format(path, file)
-            return cls(path, architectures=_shelves(path, file), **_fields(file))
+            try:
+                return cls(path, architectures=_shelves(path, file), **_fields(file))
+            except KeyError as error:
+                raise ValueError(
+                    f"{path}: a token store that lacks a part ({error}); make it with `{COMMAND}`"
+                ) from error
 
     @property
     def d_token(self) -> int:

@@ -47,6 +47,14 @@ def test_another_format_version_is_refused(path):
         TokenStore.open(path)
 
 
+@pytest.mark.parametrize("part", ["shelves", "report", "shelves/0/weights"])
+def test_a_store_that_lacks_a_part_is_refused(path, part):
+    with h5py.File(path, "r+") as file:
+        del file[part]
+    with pytest.raises(ValueError, match="lacks a part"):
+        TokenStore.open(path)
+
+
 def test_a_changed_weight_is_noticed(path):
     store = TokenStore.open(path)
     with h5py.File(path, "r+") as file:
