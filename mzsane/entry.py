@@ -27,6 +27,9 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
     What a user can mend ends with one sentence on standard error and exit code 1, an interruption
     with 130; `HYDRA_FULL_ERROR=1` shows the traceback instead.
     """
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(_help(sys.modules[task.__module__].__doc__ or ""))
+        return
     register_schemas()
     full = os.environ.get(_FULL) == "1"
     os.environ[_FULL] = "1"  # Hydra then raises what it would otherwise print in many lines
@@ -48,6 +51,25 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
         if isinstance(stop.__context__, KeyboardInterrupt):
             _leave()
         raise
+
+
+def _help(purpose: str) -> str:
+    """What the command does and what can be chosen; Hydra's own help takes a second to compose."""
+    options: dict[str, list[str]] = {}
+    for path in sorted(CONF_DIR.glob("*/*.yaml")):
+        options.setdefault(path.parent.name, []).append(path.stem)
+    width = max(map(len, options))
+    groups = [f"  {group:{width}}  {', '.join(names)}" for group, names in options.items()]
+    return "\n".join(
+        [
+            purpose,
+            "Groups and their options (group=option):",
+            *groups,
+            "",
+            "Any key of the configuration can be set (key.of.it=value); --cfg job prints it with",
+            "everything set so far, --hydra-help what else there is.",
+        ]
+    )
 
 
 @contextlib.contextmanager

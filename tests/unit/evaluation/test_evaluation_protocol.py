@@ -24,7 +24,7 @@ from mzsane.sampling import KDE, Gaussian, stored_models
 
 SAMPLERS = {"kde_token": KDE("token"), "gaussian": Gaussian()}
 COLUMNS = [
-    *("source", "architecture", "method", "kind", "images", "split", "model"),
+    *("source", "architecture", "method", "kind", "images", "split", "classes", "model"),
     *("accuracy", "loss", "novelty", "nearest", "agreement", "error_overlap"),
     *("anchors", "seed", "step"),
 ]
