@@ -1,13 +1,12 @@
 """From the sources of a zoo to their stores, making what is missing."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
+from mzsane.files import taking_turns
 from mzsane.progress import Progress, silent
 from mzsane.stores.reading import TokenStore
 from mzsane.stores.writing import write_store
@@ -77,18 +76,11 @@ def prepare(
     return stores
 
 
-@contextmanager
-def _alone(path: Path, progress: Progress) -> Iterator[None]:
-    """One process at a time makes a store; the system opens the lock of one that dies."""
+def _alone(path: Path, progress: Progress) -> AbstractContextManager[None]:
+    """One process at a time makes a store; others wait."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
-    try:
-        held = lock.acquire(timeout=0)
-    except Timeout:
-        progress(f"waiting for another process that makes {path.name}", 0, None)
-        held = lock.acquire()
-    with held:
-        yield
+    stage = f"waiting for another process that makes {path.name}"
+    return taking_turns(path.with_name(f".{path.name}.lock"), lambda: progress(stage, 0, None))
 
 
 def _current(path: Path, origin: Mapping[str, Any]) -> bool:

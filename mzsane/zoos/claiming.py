@@ -3,30 +3,21 @@
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from mzsane.files import replacing
+from mzsane.files import replacing, taking_turns
 from mzsane.progress import Progress
 
 SETTINGS = "zoo.json"
 IMAGES = ".images.safetensors"  # for the processes of a build, gone afterwards
 
 
-@contextmanager
-def locked(folder: Path, progress: Progress) -> Iterator[None]:
-    """One build at a time, others wait; the system opens the lock of a process that dies."""
-    lock = FileLock(folder / ".lock")
-    try:
-        held = lock.acquire(timeout=0)
-    except Timeout:
-        progress(f"waiting for another build of {folder.name}", 0, None)
-        held = lock.acquire()
-    with held:
-        yield
+def locked(folder: Path, progress: Progress) -> AbstractContextManager[None]:
+    """One build of a folder at a time; others wait."""
+    stage = f"waiting for another build of {folder.name}"
+    return taking_turns(folder / ".lock", lambda: progress(stage, 0, None))
 
 
 @contextmanager
