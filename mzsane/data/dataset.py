@@ -1,5 +1,6 @@
 """Windows of stored models: sample `k` is a function of (seed, k) and of nothing else."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -34,7 +35,7 @@ class _Draw(NamedTuple):
     permutation: Permutation | None
 
 
-class Windows(Dataset[Batch]):
+class Windows(ABC, Dataset[Batch]):
     """What the training and the validation windows have in common.
 
     Args:
@@ -99,8 +100,9 @@ class Windows(Dataset[Batch]):
         arrays = (values, mask, positions, real, source, np.array(keys, np.int64))
         return Batch(*map(torch.from_numpy, arrays))
 
+    @abstractmethod
     def _draw(self, k: int) -> _Draw:
-        raise NotImplementedError
+        """What sample `k` shows."""
 
 
 class WindowDataset(Windows):

@@ -16,7 +16,7 @@ def digits(cache: Path | str | None = None, seed: int = 0, side: int = 28) -> Im
     side, bilinearly, with a dark border of 1/7.
 
     Args:
-        cache: folder for the prepared images; None prepares them anew (0.1 s).
+        cache: folder for the prepared images; None prepares them anew.
         seed: decides the splits.
         side: height and width in pixels, 12 at least.
 

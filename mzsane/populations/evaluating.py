@@ -13,7 +13,7 @@ from mzsane.images import Split
 from mzsane.populations.engines import Engine, chunks, engine_of, quickest_order, spread
 from mzsane.populations.population import Population
 
-BATCH = 250  # images a forward pass; the small CNN takes as long with 60 to 360
+BATCH = 250  # images a forward pass
 
 
 class Outcome(NamedTuple):

@@ -70,8 +70,8 @@ def fit(
     """Train in place with cross-entropy; the global random state stays as it was.
 
     The order of images in an epoch, and what dropout draws in it, are functions of (seed, epoch).
-    Our own networks run with the channels last, which takes a quarter off a step of the small CNN
-    on one core (50 images: 4.3 ms, so 3.3); values and shapes are not touched by that.
+    Our own networks run with the channels last in memory, for speed; values and shapes are not
+    touched by that.
 
     Args:
         network: to be trained, where it lies.

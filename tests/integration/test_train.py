@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -120,6 +121,20 @@ def test_an_interrupted_run_goes_on_with_the_same_command(first, train, data, tm
     assert train(whole, *slow).returncode == 0
     assert_same(weights(only_run(tmp_path)), weights(only_run(whole)))
     assert steps(only_run(tmp_path)) == steps(only_run(whole))
+
+
+def test_a_run_interrupted_in_its_evaluation_goes_on_with_it(first, train, tmp_path):
+    run = tmp_path / "runs" / "fast" / "evaluating"
+    shutil.copytree(only_run(first[0]), run)
+    results = (run / "results.csv").read_text()
+    for name in ("results.csv", "summary.md"):  # all that evaluation and report leave last
+        (run / name).unlink()
+    done = train(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "continuing runs/fast/evaluating" in done.stdout
+    assert only_run(tmp_path) == run
+    assert (run / "results.csv").read_text() == results
+    assert_same(weights(run), weights(only_run(first[0])))
 
 
 def wait_for(folder, pattern, process):
