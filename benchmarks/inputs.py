@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mzsane.architectures import Architecture
 from mzsane.symmetry import Symmetry, trace
-from mzsane.zoos import ModelRecord
+from mzsane.zoos import ModelRecord, held
 from mzsane.zoos.trials import write_checkpoint, write_params
 
 CNN = Architecture("mzsane.architectures.CNN", {}, (1, 28, 28), 10)
@@ -37,7 +37,7 @@ def records(
         generator = torch.Generator().manual_seed(seed + model)
         for epoch in range(epochs):
             moved = {name: _moved(tensor, epoch, generator) for name, tensor in state.items()}
-            yield ModelRecord(f"model_{model:04d}", epoch, moved, {}, architecture)
+            yield ModelRecord(f"model_{model:04d}", epoch, held(moved), {}, architecture)
 
 
 def save(folder: Path, members: Iterator[ModelRecord]) -> None:
@@ -47,7 +47,7 @@ def save(folder: Path, members: Iterator[ModelRecord]) -> None:
         if not trial.exists():
             trial.mkdir(parents=True)
             write_params(trial, {}, record.architecture)
-        write_checkpoint(trial, record.epoch, record.state)
+        write_checkpoint(trial, record.epoch, record.load())
 
 
 def _moved(tensor: Tensor, epoch: int, generator: torch.Generator) -> Tensor:

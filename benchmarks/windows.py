@@ -66,8 +66,8 @@ class Plain:
         self.symmetry, self.rng = symmetry_of(case.architecture), np.random.default_rng(seed)
         for record in records(case.architecture, case.models, 1, seed):
             self.files.append(folder / f"{record.model}.pt")
-            torch.save(record.state, self.files[-1])
-        self.layout = Layout.of(record.state, case.size)
+            torch.save(record.load(), self.files[-1])
+        self.layout = Layout.of(record.load(), case.size)
 
     def sample(self) -> tuple[torch.Tensor, ...]:
         """Values of two views, mask and positions."""

@@ -38,14 +38,14 @@ class Pile:
     properties: list[dict[str, float | str]] = field(default_factory=list)
     rounding: list[float] = field(default_factory=list)
 
-    def add(self, record: ModelRecord) -> None:
-        """Append a checkpoint.
+    def add(self, record: ModelRecord, state: Mapping[str, Tensor]) -> None:
+        """Append a checkpoint, its weights already read.
 
         Raises:
             ValueError: why it cannot be stored.
         """
-        row, error = _rounded(_finite(self.layout.flatten(record.state)), self.dtype)
-        integers = _integers(self.layout, record.state)
+        row, error = _rounded(_finite(self.layout.flatten(state)), self.dtype)
+        integers = _integers(self.layout, state)
         with self.file.open("ab") as file:
             file.write(row.tobytes())
         self.keys.append((record.model, record.epoch))
@@ -94,11 +94,12 @@ class Spool:
         """
         if (key := (record.model, record.epoch)) in self._seen:
             raise ValueError("the zoo has this model and epoch twice; the first one is stored")
-        self._pile(record).add(record)
+        state = record.load()
+        self._pile(record, state).add(record, state)
         self._seen.add(key)
 
-    def _pile(self, record: ModelRecord) -> Pile:
-        layout = Layout.of(record.state, **self.tokens)
+    def _pile(self, record: ModelRecord, state: Mapping[str, Tensor]) -> Pile:
+        layout = Layout.of(state, **self.tokens)
         architecture = record.architecture
         key = (architecture.fingerprint if architecture else "", layout)
         if key not in self._piles:

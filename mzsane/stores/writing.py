@@ -110,8 +110,9 @@ def _collect(
             continue
         try:
             spool.add(record)
-        except ValueError as error:
-            skipped.append(Skipped(f"{record.model} epoch {record.epoch}", str(error)))
+        except (ValueError, OSError) as error:
+            where = record.provenance.get("file", f"{record.model} epoch {record.epoch}")
+            skipped.append(Skipped(where, str(error)))
     return skipped
 
 

@@ -8,6 +8,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,18 +128,16 @@ def _read(
         return
     for epoch in sorted(epochs & checkpoints.keys()):
         path = checkpoints[epoch]
-        try:
-            state = _load(path)
-        except Exception as error:  # torch.load raises nearly anything for a damaged file
-            yield Skipped(str(path), f"cannot be loaded: {_sentence(error)}")
-            continue
         properties = described | _scalars(results.get(epoch, {}))
         origin = {"zoo": str(trial.parent), "file": str(path)}
-        yield ModelRecord(trial.name, epoch, state, properties, architecture, origin)
+        yield ModelRecord(trial.name, epoch, partial(_load, path), properties, architecture, origin)
 
 
 def _load(path: Path) -> dict[str, Tensor]:
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises nearly anything for a damaged file
+        raise ValueError(f"cannot be loaded: {_sentence(error)}") from error
     if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
         raise ValueError("it holds no state dict, that is, no mapping from names to tensors")
     return dict(state)

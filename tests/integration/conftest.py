@@ -13,7 +13,7 @@ from mzsane.losses import MaskedReconstruction, NTXent, SaneLoss
 from mzsane.models import Sane
 from mzsane.stores import TokenStore, write_store
 from mzsane.systems import Pretraining
-from mzsane.zoos import ModelRecord
+from mzsane.zoos import ModelRecord, held
 
 CNN = Architecture("mzsane.architectures.CNN", {}, (1, 28, 28), 10)
 
@@ -22,7 +22,7 @@ CNN = Architecture("mzsane.architectures.CNN", {}, (1, 28, 28), 10)
 def store(tmp_path_factory):
     path = tmp_path_factory.mktemp("store") / "tiny.h5"
     records = (
-        ModelRecord(f"model{n}", 1, CNN.build(n).state_dict(), {"test_acc": n / 12}, CNN)
+        ModelRecord(f"model{n}", 1, held(CNN.build(n).state_dict()), {"test_acc": n / 12}, CNN)
         for n in range(12)
     )
     write_store(path, records, name="tiny", size=201)

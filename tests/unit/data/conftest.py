@@ -7,7 +7,7 @@ from mzsane.architectures import Architecture
 from mzsane.stores import TokenStore, write_store
 from mzsane.symmetry import trace
 from mzsane.tokens import Layout
-from mzsane.zoos import ModelRecord
+from mzsane.zoos import ModelRecord, held
 
 CNN = Architecture("mzsane.architectures.CNN", {}, (1, 28, 28), 10)
 MLP = Architecture("mzsane.architectures.MLP", {"width": [6, 5]}, (1, 4, 4), 3)
@@ -41,7 +41,7 @@ def _store(path, architecture, models, epochs, size=201, scheme="channel"):
             state = architecture.build(seed=seed).state_dict()
             for epoch in epochs:
                 scaled = {name: value * (1 + epoch) for name, value in state.items()}
-                yield ModelRecord(f"model_{seed:03d}", epoch, scaled, {}, architecture)
+                yield ModelRecord(f"model_{seed:03d}", epoch, held(scaled), {}, architecture)
 
     write_store(path, records(), name=path.stem, size=size, scheme=scheme, align=False)
     return TokenStore.open(path)

@@ -9,7 +9,7 @@ from mzsane.architectures import Architecture
 from mzsane.images import ImageSet, Split
 from mzsane.models import Sane
 from mzsane.stores import TokenStore, write_store
-from mzsane.zoos import ModelRecord
+from mzsane.zoos import ModelRecord, held
 
 CNN = Architecture("mzsane.architectures.CNN", {}, (1, 28, 28), 10)
 RESNET = Architecture("mzsane.architectures.ResNet18", {"width": 1}, (1, 8, 8), 3)
@@ -27,7 +27,9 @@ def records(architecture, models, epochs=(1, 2), known=True):
                 else tensor + number
                 for name, tensor in initial.items()
             }
-            yield ModelRecord(f"model{number}", epoch, state, {}, architecture if known else None)
+            yield ModelRecord(
+                f"model{number}", epoch, held(state), {}, architecture if known else None
+            )
 
 
 @pytest.fixture(scope="session")

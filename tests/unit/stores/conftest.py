@@ -3,7 +3,7 @@
 import pytest
 
 from mzsane.architectures import Architecture
-from mzsane.zoos import ModelRecord
+from mzsane.zoos import ModelRecord, held
 
 CNN = Architecture("mzsane.architectures.CNN", {}, (1, 28, 28), 10)
 MLP = Architecture("mzsane.architectures.MLP", {"width": [6, 5]}, (1, 4, 4), 3)
@@ -30,6 +30,8 @@ def zoo():
                     for name, value in state.items()
                 }
                 properties = {"test_acc": seed / 10, "epoch/share": epoch / 2, "config": f"c{seed}"}
-                yield ModelRecord(f"model_{seed:03d}", epoch, scaled, properties, architecture)
+                yield ModelRecord(
+                    f"model_{seed:03d}", epoch, held(scaled), properties, architecture
+                )
 
     return records

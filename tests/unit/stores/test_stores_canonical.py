@@ -22,7 +22,7 @@ def test_the_reference_is_the_last_epoch_of_the_first_training_model(aligned):
 
 def test_the_reference_itself_is_not_moved(aligned, zoo):
     _, shelf = aligned
-    records = {(r.model, r.epoch): r.state for r in zoo("mlp", 6, (1, 2))}
+    records = {(r.model, r.epoch): r.load() for r in zoo("mlp", 6, (1, 2))}
     original = records[str(shelf.models[shelf.reference]), 2]
     for name, tensor in shelf.state(shelf.reference).items():
         assert torch.equal(tensor, original[name])
@@ -35,11 +35,11 @@ def test_alignment_brings_models_closer_and_keeps_their_function(aligned, zoo, a
     reference = shelf.state(shelf.reference)
     for row, record in enumerate(zoo("mlp", 6, (1, 2))):
         state = shelf.state(row)
-        network.load_state_dict(record.state)
+        network.load_state_dict(record.load())
         expected = network(images)
         network.load_state_dict(state)
         assert torch.allclose(network(images), expected, atol=1e-5)
-        before = similarity(record.state, reference, shelf.symmetry)
+        before = similarity(record.load(), reference, shelf.symmetry)
         assert similarity(state, reference, shelf.symmetry) >= before - 1e-4
 
 
@@ -47,8 +47,8 @@ def test_a_permuted_copy_of_a_model_is_stored_as_the_model(tmp_path, zoo, aligne
     _, shelf = aligned
     record = next(zoo("mlp", 1))
     permutation = shelf.symmetry.random(np.random.default_rng(0))
-    copy = shelf.symmetry.apply(record.state, permutation)
-    record.state.update(copy)
+    copy = shelf.symmetry.apply(record.load(), permutation)
+    record.load().update(copy)
     write_store(tmp_path / "b.h5", [record], name="b", references=_references(tmp_path / "a.h5"))
     again = TokenStore.open(tmp_path / "b.h5").architectures[0]
     row = int(np.flatnonzero((shelf.models == record.model) & (shelf.epochs == 1))[0])
@@ -72,7 +72,7 @@ def test_sources_can_share_a_reference(tmp_path, zoo, aligned):
 
 
 def test_a_reference_of_another_shape_is_refused(tmp_path, zoo, architectures):
-    references = {architectures["mlp"].fingerprint: next(zoo("cnn", 1)).state}
+    references = {architectures["mlp"].fingerprint: next(zoo("cnn", 1)).load()}
     with pytest.raises(ValueError, match=r"not in this layout|missing"):
         write_store(tmp_path / "a.h5", zoo("mlp", 1), name="a", references=references)
 

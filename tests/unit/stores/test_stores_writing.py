@@ -24,9 +24,9 @@ def test_unaligned_models_survive_bit_for_bit(tmp_path, zoo):
     }
     assert len(rows) == len(records) == len(store)
     for record in records:
-        state = rows[len(record.state), record.model, record.epoch]
-        assert list(state) == list(record.state)
-        for name, tensor in record.state.items():
+        state = rows[len(record.load()), record.model, record.epoch]
+        assert list(state) == list(record.load())
+        for name, tensor in record.load().items():
             assert state[name].dtype == tensor.dtype
             assert torch.equal(state[name], tensor)
 
@@ -54,8 +54,8 @@ def test_properties_become_columns_and_missing_ones_nan(tmp_path, zoo):
 
 def test_bad_members_are_skipped_with_their_reasons(tmp_path, zoo):
     good, nan, infinite = zoo("mlp", 3)
-    next(iter(nan.state.values()))[0] = torch.nan
-    next(iter(infinite.state.values()))[0] = torch.inf
+    next(iter(nan.load().values()))[0] = torch.nan
+    next(iter(infinite.load().values()))[0] = torch.inf
     members = [good, Skipped("trial_9", "no checkpoint"), nan, infinite, good]
     report = write_store(tmp_path / "a.h5", members, name="a")
     assert (report.taken, report.models) == (1, 1)
@@ -75,10 +75,12 @@ def test_a_zoo_with_nothing_left_is_an_error_that_names_reasons(tmp_path):
 
 def test_rounding_is_reported(tmp_path, zoo):
     exact = list(zoo("mlp", 2))
-    third = torch.full_like(exact[0].state["module_list.0.weight"].double(), 1 / 3)
+    third = torch.full_like(exact[0].load()["module_list.0.weight"].double(), 1 / 3)
     wide = replace(
         exact[1],
-        state={k: v.double() for k, v in exact[1].state.items()} | {"module_list.0.weight": third},
+        load=held(
+            {k: v.double() for k, v in exact[1].load().items()} | {"module_list.0.weight": third}
+        ),
     )
     report = write_store(tmp_path / "a.h5", [exact[0], wide], name="a", align=False)
     assert report.rounded == 1
@@ -88,14 +90,14 @@ def test_rounding_is_reported(tmp_path, zoo):
     error = max(
         float((v.double() - v.half().double()).abs().max())
         for record in exact
-        for v in record.state.values()
+        for v in record.load().values()
     )
     assert report.rounding == error
 
 
 def test_a_weight_too_large_for_half_precision_is_skipped(tmp_path, zoo):
     large, small = zoo("mlp", 2)
-    next(iter(large.state.values()))[0] = 1e6
+    next(iter(large.load().values()))[0] = 1e6
     report = write_store(tmp_path / "a.h5", [large, small], name="a", dtype="float16")
     assert [skip.path for skip in report.skipped] == ["model_000 epoch 1"]
     assert "beyond float16" in report.skipped[0].reason
@@ -124,7 +126,7 @@ def test_the_file_is_hardly_larger_than_its_weights(tmp_path, zoo):
 def test_the_hash_follows_the_weights(tmp_path, zoo):
     records = list(zoo("mlp", 2))
     write_store(tmp_path / "a.h5", records, name="a", align=False)
-    records[0].state["module_list.0.weight"][0, 0] += 1e-3
+    records[0].load()["module_list.0.weight"][0, 0] += 1e-3
     write_store(tmp_path / "b.h5", records, name="a", align=False)
     a, b = (TokenStore.open(tmp_path / name) for name in ("a.h5", "b.h5"))
     assert a.content_hash != b.content_hash
@@ -148,13 +150,13 @@ KILLED = """
 import sys, time
 from mzsane.architectures import Architecture
 from mzsane.stores import write_store
-from mzsane.zoos import ModelRecord
+from mzsane.zoos import ModelRecord, held
 
 mlp = Architecture("mzsane.architectures.MLP", {}, (1, 4, 4), 3)
 
 def records():
-    yield ModelRecord("first", 1, mlp.build(seed=0).state_dict(), {}, mlp)
-    yield ModelRecord("second", 1, mlp.build(seed=1).state_dict(), {}, mlp)
+    yield ModelRecord("first", 1, held(mlp.build(seed=0).state_dict()), {}, mlp)
+    yield ModelRecord("second", 1, held(mlp.build(seed=1).state_dict()), {}, mlp)
 
 def stop(stage, done, total):
     if stage == "storing a" and done == 1:

@@ -35,7 +35,7 @@ def builder(folder, **changes):
 def weights(folder):
     """Every checkpoint's bits by model and epoch."""
     return {
-        (r.model, r.epoch): torch.cat([t.flatten() for t in r.state.values()]).numpy().tobytes()
+        (r.model, r.epoch): torch.cat([t.flatten() for t in r.load().values()]).numpy().tobytes()
         for r in read_trials(folder)
     }
 
@@ -62,7 +62,7 @@ def test_every_model_has_its_own_weights_and_every_epoch_its_results(zoo):
 def test_results_are_those_of_the_stored_weights(zoo):
     record = list(read_trials(zoo))[-1]
     network, images = CNN.build().eval(), noise()
-    network.load_state_dict(record.state)
+    network.load_state_dict(record.load())
     correct = (network(images.test.images).argmax(1) == images.test.labels).float().mean()
     assert record.properties["test_acc"] == pytest.approx(correct.item())
     seen = (network(images.train.images[:20]).argmax(1) == images.train.labels[:20]).float().mean()

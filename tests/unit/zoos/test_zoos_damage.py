@@ -67,6 +67,6 @@ def test_members_come_by_trial_and_number_of_the_epoch(tmp_path, description):
     for name in ("trial_c", "trial_a", "trial_b"):
         write_trial(tmp_path, name, (10, 2, 1), description)
     found = [
-        (r.model, r.epoch, float(r.state["layer.weight"][0, 0])) for r in read_trials(tmp_path)
+        (r.model, r.epoch, float(r.load()["layer.weight"][0, 0])) for r in read_trials(tmp_path)
     ]
     assert found == [(f"trial_{t}", e, float(e)) for t in "abc" for e in (1, 2, 10)]

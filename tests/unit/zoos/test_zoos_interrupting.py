@@ -56,7 +56,7 @@ def interrupted_build(folder):
 def weights(folder):
     """Every checkpoint's bits by model."""
     return {
-        record.model: torch.cat([t.flatten() for t in record.state.values()]).numpy().tobytes()
+        record.model: torch.cat([t.flatten() for t in record.load().values()]).numpy().tobytes()
         for record in read_trials(folder)
     }
 

@@ -35,7 +35,7 @@ def zoo(tmp_path_factory):
 
 
 def weights(folder):
-    return {r.model: torch.cat([t.flatten() for t in r.state.values()]).tolist()
+    return {r.model: torch.cat([t.flatten() for t in r.load().values()]).tolist()
             for r in read_trials(folder)}  # fmt: skip
 
 

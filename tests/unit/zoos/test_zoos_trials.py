@@ -42,7 +42,7 @@ def test_what_was_written_is_read_by_trial_and_epoch(zoo):
         (f"trial_{seed}", epoch) for seed in (1, 2) for epoch in EPOCHS
     ]
     record, expected = records[5], CNN.build(205).state_dict()
-    assert all(torch.equal(record.state[name], expected[name]) for name in expected)
+    assert all(torch.equal(record.load()[name], expected[name]) for name in expected)
     assert record.architecture == CNN
     assert record.properties["test_acc"] == 0.5
     assert record.properties["ggap"] == pytest.approx(0.05)
