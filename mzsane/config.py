@@ -28,8 +28,17 @@ class Zoo:
     sources: dict[str, Any] = field(default_factory=dict)
     num_models: int | None = None  # per source, nested; None takes all
     epochs: list[int] | None = None  # checkpoints to use; None takes all
+    filters: dict[str, Any] = field(default_factory=dict)  # see mzsane.zoos.filters
     mix: Any = "proportional"  # see mzsane.data.mixture
     build: bool = True  # make what is missing: models by training, stores from models
+    download: bool = False  # fetch published zoos that are missing
+    mirror: str | None = None  # where to fetch them instead
+    path: str | None = None  # of zoo=folder: a folder, an archive, a Hugging Face repository
+    format: str = "auto"  # see mzsane.zoos.read_zoo
+    properties: str | None = None  # a table of them; None looks for one in the folder
+    architecture: Any = None  # of all models of zoo=folder; None recognises them
+    symmetry: Any = None  # groups by hand, see mzsane.symmetry; None traces
+    trust_pickle: bool = False  # run code that checkpoints contain
     align: bool = True  # bring models into canonical form
 
 
