@@ -16,7 +16,8 @@ class SampleAndEvaluate(pl.Callback):
 
     Args:
         study: samples, evaluates, and returns tidy rows.
-        results: CSV file of all rows; `step` tells when they were made.
+        results: CSV file of all rows; `step` tells when they were made. There is none as long as
+            nothing could be evaluated.
         every_n_epochs: 0 evaluates at the end only.
     """
 
@@ -42,5 +43,6 @@ class SampleAndEvaluate(pl.Callback):
                 rows = self.study.run(pl_module.model, trainer.global_step, progress)
             earlier = read_rows(self.results) if self.results.exists() else []
             kept = [row for row in earlier if int(row["step"]) != trainer.global_step]
-            write_rows(self.results, kept + rows)
+            if kept + rows:
+                write_rows(self.results, kept + rows)
         trainer.strategy.barrier("sample_and_evaluate")

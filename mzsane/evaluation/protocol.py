@@ -1,5 +1,6 @@
 """The zero-shot protocol: every sampler beside every baseline, on every image set."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +28,7 @@ from mzsane.sampling import (
 )
 from mzsane.stores import Shelf, TokenStore
 
+LOG = logging.getLogger(__name__)
 BUDGET = 2**27
 """Weights of all models that are evaluated together: half a gigabyte of float32."""
 
@@ -52,7 +54,8 @@ class Study:
     """What is sampled from an autoencoder, and against what it is held.
 
     Models of every source and architecture are evaluated, without any training, on every image set
-    of their image shape and number of classes. Anchors, and the models from which novelty is
+    of their image shape and number of classes; those that no image set fits, or that nobody knows
+    how to build, are left out, and this is logged. Anchors, and the models from which novelty is
     measured, are of the stores' train split, held-out models of its test split.
 
     Args:
@@ -81,7 +84,7 @@ class Study:
     workers: int = -1
 
     def run(self, model: Sane, step: int = 0, progress: Progress = silent) -> list[Row]:
-        """Rows of the results table.
+        """Rows of the results table; none if no architecture could be evaluated.
 
         Args:
             model: the autoencoder; left in the mode and on the device in which it came.
@@ -89,8 +92,7 @@ class Study:
             progress: is told how many rows there are.
 
         Raises:
-            ValueError: a source has no training models, does not say how to build its networks, or
-                fits no image set.
+            ValueError: a source has no training models.
         """
         images = {name: load() for name, load in self.images.items()}
         device = next(model.parameters()).device
@@ -117,8 +119,13 @@ class Study:
         if not any(map(len, chosen)):
             raise ValueError(f"{store.name}: no models in its train split; store more models")
         for shelf, train, test in zip(store.architectures, chosen, heldout, strict=True):
-            if len(train):
-                yield Case(shelf, train, test, _fitting(shelf, images))
+            if not len(train):
+                continue
+            fitting = {name: one for name, one in images.items() if _fits(shelf, one)}
+            if fitting:
+                yield Case(shelf, train, test, fitting)
+            else:
+                LOG.warning("not evaluated: %s", _unfit(shelf, images))
 
     def _methods(self, model: Sane, case: Case) -> Iterator[Method]:
         """The zoo's own models, the baselines, and what the samplers draw."""
@@ -160,22 +167,19 @@ def _together(methods: Iterable[Method]) -> Iterator[list[Method]]:
         yield group
 
 
-def _fitting(shelf: Shelf, images: Mapping[str, ImageSet]) -> dict[str, ImageSet]:
-    """The image sets that a shelf's networks can be run on.
+def _fits(shelf: Shelf, images: ImageSet) -> bool:
+    return shelf.architecture is not None and fits(shelf.architecture, images)
 
-    Raises:
-        ValueError: there are none, or it is unknown what the networks are.
-    """
+
+def _unfit(shelf: Shelf, images: Mapping[str, ImageSet]) -> str:
+    """Why a shelf's networks cannot be evaluated, and what to do."""
     if shelf.architecture is None:
-        raise ValueError(
-            f"{shelf.source}: the store does not say how to build its networks, so they cannot be "
-            "evaluated; preprocess the zoo with an architecture"
+        return (
+            f"{shelf.source}: the store does not say how to build its networks; preprocess the zoo "
+            "with an architecture"
         )
-    fitting = {name: one for name, one in images.items() if fits(shelf.architecture, one)}
-    if not fitting:
-        raise ValueError(
-            f"{shelf.source}: no image set has images {list(shelf.architecture.input_shape)} in "
-            f"{shelf.architecture.classes} classes (there are {', '.join(images) or 'none'}); add "
-            "one to evaluation.images"
-        )
-    return fitting
+    return (
+        f"{shelf.source}: no image set has images {list(shelf.architecture.input_shape)} in "
+        f"{shelf.architecture.classes} classes (there are {', '.join(images) or 'none'}); add one "
+        "to evaluation.images"
+    )
