@@ -183,7 +183,7 @@ def test_training_models_are_those_the_autoencoder_saw(cnn_store, small_sane, no
 
 def test_image_sets_that_do_not_fit_are_left_out_and_none_is_said(
     cnn_store, small_sane, noise_images, caplog
-, caplog):
+):
     architecture = cnn_store.architectures[0].architecture
     fitting, large = (
         noise_images(architecture),
