@@ -9,15 +9,22 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "mzsane"
 ROOMS = sorted(path.name for path in PACKAGE.iterdir() if any(path.glob("*.py")))
+COMMANDS = ("train.py", "preprocess.py", "build_zoo.py", "download.py")
 DOORS = {  # framework -> where it may come in
     "h5py": {"stores"},
-    "hydra": {"config.py", "entry.py", "runs.py", "train.py", "preprocess.py", "build_zoo.py"},
-    "omegaconf": {"config.py", "entry.py", "runs.py", "train.py", "preprocess.py", "build_zoo.py"},
+    "hydra": {"config.py", "entry.py", "runs.py", *COMMANDS},
+    "omegaconf": {"config.py", "entry.py", "runs.py", *COMMANDS},
     "pytorch_lightning": {"data/module.py", "systems", "callbacks", "train.py"},
     "matplotlib": {"reports", "images"},
     "PIL": {"images"},
     "sklearn": {"images"},
     "mlxtend": {"images"},
+    "datasets": {"images"},
+    "huggingface_hub": {"zoos"},
+    "pooch": {"zoos"},
+    "requests": {"zoos"},
+    "distributed": {"stores"},
+    "dask": {"stores"},
 }
 
 
