@@ -4,13 +4,21 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mzsane.files import taking_turns
 from mzsane.progress import Progress, silent
 from mzsane.stores.reading import TokenStore
 from mzsane.stores.writing import write_store
+from mzsane.symmetry import Symmetry
 from mzsane.zoos import Builder, ModelRecord, Skipped
+
+
+class Download(Protocol):
+    """What brings a zoo onto this machine, `mzsane.zoos.Download` for example."""
+
+    def fetch(self, progress: Progress) -> None:
+        """Bring what is missing."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +28,16 @@ class Source:
     Args:
         store: the token store's file.
         reader: gives every checkpoint of the source, and what could not be read.
-        builder: trains the models where they are missing.
+        builder: trains the models where they are missing; None if they come from elsewhere.
+        download: fetches the models where they are missing; None if they are there.
+        symmetry: groups given by hand, for networks that cannot be traced; None traces them.
     """
 
     store: str | Path
     reader: Callable[[], Iterator[ModelRecord | Skipped]]
-    builder: Builder
+    builder: Builder | None = None
+    download: Download | None = None
+    symmetry: Symmetry | None = None
 
 
 def prepare(
@@ -58,7 +70,7 @@ def prepare(
         raise ValueError("zoo.sources is empty: name a zoo, for example zoo=digits+printed")
     stores = {}
     for name, source in sources.items():
-        path, origin = Path(source.store), {"built": source.builder.settings, "aligned": align}
+        path, origin = Path(source.store), {"built": _built(source), "aligned": align}
         if not build and not path.exists():
             raise FileNotFoundError(
                 f"{path}: the store of source '{name}' is missing and zoo.build=false; "
@@ -67,13 +79,25 @@ def prepare(
         if build and not _current(path, origin):
             with _alone(path, progress):
                 if not _current(path, origin):  # another process may have made it meanwhile
-                    source.builder.build(progress)
+                    _bring(source, progress)
                     write_store(
                         path, source.reader(), name=name, align=align, provenance=origin,
                         workers=workers, progress=progress, **tokens,
                     )  # fmt: skip
         stores[name] = _with_tokens(TokenStore.open(path), tokens)
     return stores
+
+
+def _built(source: Source) -> dict[str, Any] | None:
+    return source.builder.settings if source.builder else None
+
+
+def _bring(source: Source, progress: Progress) -> None:
+    """Make sure that there is something to read."""
+    if source.builder:
+        source.builder.build(progress)
+    elif source.download:
+        source.download.fetch(progress)
 
 
 def _alone(path: Path, progress: Progress) -> AbstractContextManager[None]:
