@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from mzsane.architectures import Architecture
+from mzsane.zoos.loading import load_weights, sentence
 from mzsane.zoos.records import ModelRecord, Skipped
 
 ARCHITECTURE = "mzsane::architecture"  # our key in params.json; published zoos have none
@@ -124,23 +125,15 @@ def _read(
             architecture = Architecture.from_json(params[ARCHITECTURE])
         described = _scalars(params)
     except Exception as error:  # a file from elsewhere can be wrong in every way
-        yield Skipped(str(trial), f"its description cannot be read: {_sentence(error)}")
+        yield Skipped(str(trial), f"its description cannot be read: {sentence(error)}")
         return
     for epoch in sorted(epochs & checkpoints.keys()):
         path = checkpoints[epoch]
         properties = described | _scalars(results.get(epoch, {}))
         origin = {"zoo": str(trial.parent), "file": str(path)}
-        yield ModelRecord(trial.name, epoch, partial(_load, path), properties, architecture, origin)
-
-
-def _load(path: Path) -> dict[str, Tensor]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises nearly anything for a damaged file
-        raise ValueError(f"cannot be loaded: {_sentence(error)}") from error
-    if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
-        raise ValueError("it holds no state dict, that is, no mapping from names to tensors")
-    return dict(state)
+        yield ModelRecord(
+            trial.name, epoch, partial(load_weights, path), properties, architecture, origin
+        )
 
 
 def _results(path: Path) -> dict[int, dict[str, Any]]:
@@ -167,10 +160,3 @@ def _scalars(values: Mapping[str, Any]) -> dict[str, float | str]:
         for key, value in values.items()
         if isinstance(value, int | float | str) and key != ARCHITECTURE
     }
-
-
-def _sentence(error: Exception) -> str:
-    """The error's kind and what is wrong, without torch's advice to load it unprotected."""
-    lines = [line.strip() for line in str(error).splitlines() if "weights_only" not in line]
-    told = next(filter(None, lines), "no details").partition(". ")[0]
-    return f"{type(error).__name__}: {told}"
