@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from mzsane.files import taking_turns
 from mzsane.progress import Progress, silent
@@ -14,6 +14,7 @@ from mzsane.symmetry import Symmetry
 from mzsane.zoos import Builder, ModelRecord, Skipped
 
 
+@runtime_checkable
 class Download(Protocol):
     """What brings a zoo onto this machine, `mzsane.zoos.Download` for example."""
 
