@@ -11,12 +11,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from mzsane.architectures.cnn import CNN
+from mzsane.architectures.cnn import CNN, CNN2
 from mzsane.architectures.mlp import MLP
 from mzsane.architectures.resnet import ResNet18
+from mzsane.architectures.stacks import CNN3, LeNet5
+from mzsane.architectures.vit import PrefixedViT, ViT
 
 NETWORKS: dict[str, type[nn.Module]] = {
-    f"mzsane.architectures.{network.__name__}": network for network in (CNN, MLP, ResNet18)
+    f"mzsane.architectures.{network.__name__}": network
+    for network in (CNN, CNN2, CNN3, LeNet5, MLP, ResNet18, ViT, PrefixedViT)
 }
 
 

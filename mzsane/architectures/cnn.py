@@ -1,4 +1,4 @@
-"""The small convolutional network of the published model zoos."""
+"""The small convolutional networks of the published model zoos."""
 
 from collections.abc import Sequence
 
@@ -63,6 +63,37 @@ class CNN(nn.Module):
     ) -> Float[Tensor, "batch classes"]:
         """Logits."""
         return self.module_list(images)
+
+
+class CNN2(CNN):
+    """The wider `CNN` of some published zoos: 3,347 weights for colour, names as there.
+
+    Args:
+        channels_in: colours of the images.
+        classes: number of logits.
+        nonlinearity: see `CNN`.
+        dropout: see `CNN`.
+        initialisation: see `CNN`.
+        width: channels after each of the three convolutions.
+        image_size: height and width of the images, at least 20 pixels each.
+
+    Raises:
+        ValueError: an unknown name, a width that is not three numbers, images too small.
+    """
+
+    def __init__(
+        self,
+        channels_in: int = 3,
+        classes: int = 10,
+        nonlinearity: str = "tanh",
+        dropout: float = 0.0,
+        initialisation: str = "kaiming_uniform",
+        width: Sequence[int] = (6, 9, 6),
+        image_size: Sequence[int] = (28, 28),
+    ) -> None:
+        super().__init__(
+            channels_in, classes, nonlinearity, dropout, initialisation, width, image_size
+        )
 
 
 def _pixels_left(image_size: Sequence[int]) -> int:

@@ -30,15 +30,24 @@ def nonlinearity_named(name: str) -> Callable[[], nn.Module]:
     return _lookup(NONLINEARITIES, name, "nonlinearity")
 
 
-def dropout_layers(probability: float) -> list[nn.Module]:
-    """One dropout layer, or none at all at probability 0, as in the published networks.
+def dropout_layer(probability: float) -> nn.Dropout:
+    """A dropout layer.
 
     Raises:
         ValueError: the probability lies outside [0, 1).
     """
     if not 0 <= probability < 1:
         raise ValueError(f"dropout: {probability} is not a probability in [0, 1)")
-    return [nn.Dropout(probability)] if probability > 0 else []
+    return nn.Dropout(probability)
+
+
+def dropout_layers(probability: float) -> list[nn.Module]:
+    """One dropout layer, or none at all at probability 0, as in the published networks.
+
+    Raises:
+        ValueError: the probability lies outside [0, 1).
+    """
+    return [dropout_layer(probability)] if probability != 0 else []
 
 
 def initialise_weights(module: nn.Module, initialisation: str) -> None:
