@@ -79,6 +79,17 @@ class Architecture:
         del document["name"]
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every argument of the constructor and what it gets: named, filled in, or its default.
+
+        Raises:
+            ValueError: the target is not one of ours and not trusted, or cannot be imported.
+        """
+        parameters = inspect.signature(self._constructor()).parameters
+        named = {key: p.default for key, p in parameters.items() if p.default is not p.empty}
+        return named | self._complete(parameters)
+
     def build(self, seed: int | None = None) -> nn.Module:
         """The network, initialised on the CPU; the global random state stays as it was.
 

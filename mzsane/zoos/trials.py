@@ -6,9 +6,11 @@
 """
 
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence, Set
-from functools import partial
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
+from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,23 @@ import torch
 from torch import Tensor
 
 from mzsane.architectures import Architecture
+from mzsane.zoos.finding import TrialFolder, find_trials, weights_file
 from mzsane.zoos.loading import load_weights, sentence
 from mzsane.zoos.records import ModelRecord, Skipped
+from mzsane.zoos.results import (
+    DESCRIPTIONS,
+    Results,
+    in_percent,
+    read_params,
+    read_results,
+    scalars,
+    shares,
+    with_gap,
+)
+from mzsane.zoos.trees import Tree, stamp
 
 ARCHITECTURE = "mzsane::architecture"  # our key in params.json; published zoos have none
-DESCRIPTIONS = ("params.json", "config.json")  # most published zoos, and those of transformers
-_CHECKPOINT = re.compile(r"checkpoint_0*(\d+)$")  # published zoos pad the number, or do not
+_JUDGED = 10  # trials that tell whether a zoo gives accuracies in percent
 
 
 def write_params(trial: Path, params: Mapping[str, Any], architecture: Architecture) -> None:
@@ -38,125 +51,121 @@ def append_result(trial: Path, epoch: int, results: Mapping[str, float]) -> None
 
 def write_checkpoint(trial: Path, epoch: int, state: Mapping[str, Tensor]) -> None:
     """Save a state dict where readers of published zoos look for it."""
+    # whatever order the axes have in memory while training, files keep the usual one
+    plain = OrderedDict((name, tensor.contiguous()) for name, tensor in state.items())
     folder = trial / f"checkpoint_{epoch:06d}"
     folder.mkdir()
-    # whatever order the axes have in memory while training, files keep the usual one
-    torch.save({name: t.contiguous() for name, t in state.items()}, folder / "checkpoints")
+    torch.save(plain, folder / "checkpoints")
 
 
 def read_trials(
-    folder: str | Path,
+    folder: str | Tree,
     epochs: Sequence[int] | None = None,
     architecture: Architecture | None = None,
+    trust_pickle: bool = False,
 ) -> Iterator[ModelRecord | Skipped]:
     """Every checkpoint of a zoo, by trial and epoch; what cannot be read is reported in its place.
 
-    A checkpoint is loaded when the iterator reaches it, without executing anything from it. Its
-    results are those of the last line with its ``training_iteration``, never of a line's number:
-    some zoos begin with epoch 0, others with 1, and continued trials repeat epochs.
+    A folder with a description and checkpoints is a trial, wherever below `folder` it lies: zoos
+    can be nested, or unpacked deeper than meant. Beside trials, what has only one of the two is
+    reported as damaged. Accuracies become shares of one: trials in one folder are in percent if
+    any accuracy of the first ten exceeds 1. `read_results` says which belong to which epoch.
 
     Args:
-        folder: holds the trials.
-        epochs: checkpoints to read; None reads all.
+        folder: holds the trials, or folders that do, or is one; models are called by their path
+            in it.
+        epochs: checkpoints to read, by number; None reads all.
         architecture: of all models; None takes what each trial says of itself.
+        trust_pickle: see `load_weights`.
 
     Raises:
         FileNotFoundError: if the folder is missing or holds no trial.
         ValueError: if no trial has a checkpoint of these epochs.
     """
-    trials = _find(Path(folder))
-    there = {epoch for checkpoints in trials.values() for epoch in checkpoints}
+    folder = Path(folder) if isinstance(folder, str) else folder
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder; give the one that holds the trials")
+    trials = find_trials(folder)
+    if not trials:
+        raise FileNotFoundError(
+            f"{folder}: no folder in it has a {' or '.join(DESCRIPTIONS)} and checkpoint_*; give "
+            "the folder that holds the trials"
+        )
+    there = {epoch for trial in trials for epoch in trial.checkpoints}
     wanted = there if epochs is None else there.intersection(epochs)
     if not wanted:
         raise ValueError(
             f"{folder}: no trial has a checkpoint of epochs {sorted(epochs or [])}; choose from "
             f"{sorted(there)}"
         )
-    return (
-        member
-        for trial, checkpoints in trials.items()
-        for member in _read(trial, checkpoints, wanted, architecture)
-    )
+    return _read_all(trials, wanted, architecture, trust_pickle)
 
 
-def _find(folder: Path) -> dict[Path, dict[int, Path]]:
-    """Trials, sorted by name, with their checkpoints; hidden folders are none.
-
-    What has only a description or only checkpoints is a trial, too, and reported as damaged.
-    """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder; give the one that holds the trials")
-    visible = (path for path in sorted(folder.iterdir()) if not path.name.startswith("."))
-    found = {trial: _checkpoints(trial) for trial in visible if trial.is_dir()}
-    if any(checkpoints and _description(trial) for trial, checkpoints in found.items()):
-        return {trial: those for trial, those in found.items() if those or _description(trial)}
-    raise FileNotFoundError(
-        f"{folder}: no folder in it has a {' or '.join(DESCRIPTIONS)} and checkpoint_*; give the "
-        "folder that holds the trials"
-    )
+def _read_all(
+    trials: Sequence[TrialFolder],
+    epochs: Set[int],
+    architecture: Architecture | None,
+    trust_pickle: bool,
+) -> Iterator[ModelRecord | Skipped]:
+    zoos = defaultdict(list)
+    for trial in trials:
+        zoos[trial.folder.parent].append(trial)
+    percent = cache(lambda zoo: in_percent(islice(_readable_results(zoos[zoo]), _JUDGED)))
+    for trial in trials:
+        load = partial(load_weights, trust_pickle=trust_pickle)
+        yield from _read(trial, epochs, architecture, load, percent)
 
 
-def _description(trial: Path) -> Path | None:
-    """The file with the hyper-parameters."""
-    return next((trial / name for name in DESCRIPTIONS if (trial / name).exists()), None)
-
-
-def _checkpoints(trial: Path) -> dict[int, Path]:
-    """Files with weights, by epoch."""
-    found = ((_CHECKPOINT.match(path.name), path) for path in trial.iterdir())
-    return {int(match[1]): path / "checkpoints" for match, path in found if match}
+def _readable_results(trials: Sequence[TrialFolder]) -> Iterator[Results]:
+    """Those of trials that have any; damaged ones are reported when their turn comes."""
+    for trial in trials:
+        with suppress(ValueError, OSError):
+            if results := read_results(trial.folder):
+                yield results
 
 
 def _read(
-    trial: Path,
-    checkpoints: Mapping[int, Path],
+    trial: TrialFolder,
     epochs: Set[int],
     architecture: Architecture | None,
+    load: Callable[[Tree], dict[str, Tensor]],
+    percent: Callable[[Tree], bool],
 ) -> Iterator[ModelRecord | Skipped]:
     """One trial's checkpoints; without a readable description they are all left out."""
-    if not checkpoints or not _description(trial):
-        lacking = "checkpoint_*" if not checkpoints else " or ".join(DESCRIPTIONS)
-        yield Skipped(str(trial), f"it has no {lacking}")
+    if not trial.whole:
+        lacking = " or ".join(DESCRIPTIONS) if trial.checkpoints else "checkpoint_*"
+        yield Skipped(str(trial.folder), f"it has no {lacking}")
         return
     try:
-        params = json.loads(_description(trial).read_text())
-        results = _results(trial / "result.json")
+        params, results = read_params(trial.description), read_results(trial.folder)
         if architecture is None and ARCHITECTURE in params:
             architecture = Architecture.from_json(params[ARCHITECTURE])
-        described = _scalars(params)
     except Exception as error:  # a file from elsewhere can be wrong in every way
-        yield Skipped(str(trial), f"its description cannot be read: {sentence(error)}")
+        yield Skipped(str(trial.folder), f"its description cannot be read: {sentence(error)}")
         return
-    for epoch in sorted(epochs & checkpoints.keys()):
-        path = checkpoints[epoch]
-        properties = described | _scalars(results.get(epoch, {}))
-        origin = {"zoo": str(trial.parent), "file": str(path)}
+    described = _described(params)
+    for epoch in sorted(epochs & trial.checkpoints.keys()):
+        file = weights_file(trial.checkpoints[epoch])
+        if file is None:
+            yield Skipped(str(trial.checkpoints[epoch]), "it holds no file called checkpoints")
+            continue
+        properties = described | results.get(epoch, {})
+        if percent(trial.folder.parent):
+            properties = shares(properties)
         yield ModelRecord(
-            trial.name, epoch, partial(load_weights, path), properties, architecture, origin
+            model=trial.name,
+            epoch=epoch,
+            load=partial(load, file),
+            properties=with_gap(properties),
+            architecture=architecture,
+            provenance={"zoo": str(trial.folder.parent), "file": str(file)},
+            stamp=stamp(file),
         )
 
 
-def _results(path: Path) -> dict[int, dict[str, Any]]:
-    """Results by epoch, with the generalisation gap; half a last line (killed) is left out."""
-    lines = path.read_text().splitlines() if path.exists() else []
-    results = {}
-    for number, line in enumerate(lines, start=1):
-        try:
-            result = json.loads(line)
-        except json.JSONDecodeError:
-            if number < len(lines):
-                raise
-            continue
-        if {"train_acc", "test_acc"} <= result.keys():
-            result["ggap"] = result["train_acc"] - result["test_acc"]
-        results[int(result["training_iteration"])] = result
-    return results
-
-
-def _scalars(values: Mapping[str, Any]) -> dict[str, float | str]:
-    """Numbers and words; lists, nested configurations and our own key are no properties."""
-    return {
-        key: value if isinstance(value, str) else float(value)
-        for key, value in values.items()
-        if isinstance(value, int | float | str) and key != ARCHITECTURE
-    }
+def _described(params: Mapping[str, Any]) -> dict[str, float | str]:
+    """Hyper-parameters as properties; `load_weights` folds what variational dropout learnt."""
+    described = scalars({key: value for key, value in params.items() if key != ARCHITECTURE})
+    if str(params.get("model::type", "")).endswith("_ARD"):
+        described["folded::log_sigma2"] = 1.0
+    return described
