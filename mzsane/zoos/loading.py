@@ -22,11 +22,11 @@ _NOTES = int | float | str | None  # epochs, best accuracies
 def load_weights(path: Path, trust_pickle: bool = False) -> dict[str, Tensor]:
     """The state dict in a file of torch (any version's) or safetensors, on the CPU.
 
-    In this order: weights are looked for under the names in `WRAPPERS`, and within what is found; numbers and
-    words beside tensors are left out, as notes of the trainer; ``module.`` and ``_orig_mod.`` of
-    parallel and compiled networks are taken off the names, and so is the attribute (``model.``,
-    ``net.``, ``network.``) in which a Lightning checkpoint holds everything; variational dropout
-    is folded (see `fold_spreads`). Types stay as they are, half precision too.
+    In this order: weights are looked for under the names in `WRAPPERS`, and within what is found;
+    numbers and words beside tensors are left out, as notes of the trainer; ``module.`` and
+    ``_orig_mod.`` of parallel and compiled networks are taken off the names, and so is the
+    attribute (``model.``, ``net.``, ``network.``) in which a Lightning checkpoint holds
+    everything; variational dropout is folded (see `fold_spreads`). Types stay as they are.
 
     Args:
         path: of the file, or anything like it that opens; the name tells nothing.

@@ -157,8 +157,8 @@ def test_a_checkpoint_that_is_no_state_dict_is_named(zoo):
         ("params.json", '{"seed": '),
         ("params.json", "[1, 2]"),
         ("params.json", '{"mzsane::architecture": "{}"}'),
-        ("result.json", '{"training_iter\n{"training_iteration": 1}\n'),
-        ("result.json", '{"epoch": 1}\n'),
+        ("result.json", '{"training_iter\ntest_acc,train_acc\n'),
+        ("result.json", '{"test_acc": 1}\n'),
         ("result.json", "3\n4\n"),
     ],
 )
