@@ -83,9 +83,9 @@ class PlainTransformer(nn.Module):
         )
         self.blocks = nn.TransformerEncoder(block, LAYERS, enable_nested_tensor=False)
 
-    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, segment: Tensor | None = None) -> Tensor:
         """Transform windows."""
-        return self.blocks(x, src_key_padding_mask=None if real is None else ~real)
+        return self.blocks(x, src_key_padding_mask=None if segment is None else segment < 0)
 
 
 def _steps(plain: bool, precision: str) -> None:
@@ -107,7 +107,8 @@ def _batch(seed: int) -> Batch:
         values=values.masked_fill(~mask[:, None], 0.0),
         mask=mask,
         positions=layout.positions[places],
-        real=torch.ones(BATCH, WINDOW, dtype=torch.bool),
+        segment=torch.zeros(BATCH, WINDOW, dtype=torch.int64),
         source=torch.zeros(BATCH, dtype=torch.int64),
         key=torch.arange(BATCH),
+        mixed=False,
     )

@@ -1,12 +1,13 @@
 """Windows of stored models in batches, drawn by a counter-based generator."""
 
 from mzsane.data.batch import Batch
-from mzsane.data.dataset import ValidationWindows, WindowDataset
+from mzsane.data.dataset import WindowDataset
 from mzsane.data.loader import Loader
 from mzsane.data.mixture import mixture
 from mzsane.data.module import ZooData
 from mzsane.data.noise import counter_normal, counter_uniform, perturb
-from mzsane.data.windows import WindowPlan, window_index
+from mzsane.data.validation import ValidationWindows
+from mzsane.data.windows import WindowPlan
 
 __all__ = [
     "Batch",
@@ -19,5 +20,4 @@ __all__ = [
     "counter_uniform",
     "mixture",
     "perturb",
-    "window_index",
 ]

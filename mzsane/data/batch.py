@@ -9,22 +9,26 @@ from torch import Tensor
 class Batch(NamedTuple):
     """Windows of token sequences, each seen in two ways.
 
-    Both views share mask and positions, for a permutation moves weights between tokens of one
-    layer and never from weights into padding.
+    A window holds one model or a part of it; a packed one (`mzsane.data.WindowDataset`) several,
+    one after the other. Both views share everything but their values, for a permutation moves
+    weights between tokens of one layer and never from weights into padding.
 
     Attributes:
         values: clean weights, zero where padding. View 0 is the canonical form, view 1 the same
-            window of the same model with its hidden channels in a random order.
+            window of the same models with their hidden channels in a random order.
         mask: True where an entry is a weight.
         positions: token index in the model, layer index, row index; zeros in padding tokens.
-        real: False for the tokens that fill up a model shorter than the window.
+        segment: number of the model in its window, from 0; -1 for tokens that fill up a window.
         source: index of the zoo in `WindowDataset.sources`.
         key: the sample's number, from which its noise is drawn (`mzsane.data.noise`).
+        mixed: False if each window is filled by one model, so that attention needs no mask. The
+            host must know before the step, so it is no tensor.
     """
 
     values: Float[Tensor, "batch view window d_token"]
     mask: Bool[Tensor, "batch window d_token"]
     positions: Int[Tensor, "batch window 3"]
-    real: Bool[Tensor, "batch window"]
+    segment: Int[Tensor, "batch window"]
     source: Int[Tensor, " batch"]
     key: Int[Tensor, " batch"]
+    mixed: bool

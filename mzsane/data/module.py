@@ -9,8 +9,9 @@ import torch
 from torch.utils.data import DataLoader, DistributedSampler
 
 from mzsane.data.batch import Batch
-from mzsane.data.dataset import ValidationWindows, WindowDataset
+from mzsane.data.dataset import WindowDataset
 from mzsane.data.loader import Loader, as_it_is
+from mzsane.data.validation import ValidationWindows
 from mzsane.stores import TokenStore
 
 
@@ -31,6 +32,8 @@ class ZooData(pl.LightningDataModule):
         num_models: training networks per source; None takes all. Validation always takes all.
         epochs: checkpoints of each network; None takes all.
         validation_windows: of each held-out checkpoint, evenly spread; None covers the model.
+        pack: fill the windows of models that are shorter with further models of their source;
+            False pads them.
         workers: processes that read ahead; 0 reads in the training process.
         seed: of the run.
 
@@ -50,15 +53,18 @@ class ZooData(pl.LightningDataModule):
         num_models: int | None = None,
         epochs: Sequence[int] | None = None,
         validation_windows: int | None = None,
+        pack: bool = False,
         workers: int = 0,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.stores = {name: _opened(store) for name, store in stores.items()}
         self.train_windows = WindowDataset(
-            self.stores, window, seed, mix, temperature, num_models, epochs
+            self.stores, window, seed, mix, temperature, num_models, epochs, pack
         )
-        self.validation = ValidationWindows(self.stores, window, seed, epochs, validation_windows)
+        self.validation = ValidationWindows(
+            self.stores, window, seed, epochs, validation_windows, pack
+        )
         self.window, self.batch_size, self.workers = window, batch_size, workers
         self.samples_per_epoch = samples_per_epoch
         self._loader = self._make_loader()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from mzsane.models.positions import make_positions
@@ -11,7 +11,8 @@ from mzsane.models.transformer import Transformer
 Values = Float[Tensor, "batch window d_token"]
 Latents = Float[Tensor, "batch window latent"]
 Positions = Int[Tensor, "batch window 3"]
-Real = Bool[Tensor, "batch window"]
+Segment = Int[Tensor, "batch window"]
+POOLINGS = ("concatenate", "mean")
 
 
 class Sane(nn.Module):
@@ -19,7 +20,9 @@ class Sane(nn.Module):
 
     The encoder projects tokens to `d_model`, adds positions, applies a transformer and projects
     to `latent`; the decoder mirrors it, adding positions again. Padding neither attracts
-    attention nor reaches the projection head, and what stands in it is never read.
+    attention nor reaches the projection head, and what stands in it is never read. Of several
+    models packed into a window, none attends to another; the projection head sees them as one
+    sample, whose two views are told from those of other windows.
 
     Initial weights are drawn from torch's global generator.
 
@@ -29,14 +32,17 @@ class Sane(nn.Module):
         heads: attention heads.
         layers: blocks of the encoder, and of the decoder.
         latent: entries per latent.
-        window: tokens per window; only the projection head is bound to it.
+        window: tokens per window; only a projection head that concatenates is bound to it.
         positions: ``learned`` tables or ``sinusoidal``, which have no maximum.
         max_positions: rows of the learned tables of token, layer and row index.
         projection: outputs of the projection head.
+        pooling: what the projection head sees of a window: ``concatenate``, all latents in their
+            order, as published; ``mean``, their mean over real tokens, for packed windows, in
+            which a place means nothing.
         dropout: probability, in the blocks of both transformers.
 
     Raises:
-        ValueError: if sizes do not divide, or learned positions have no maxima.
+        ValueError: if sizes do not divide, learned positions have no maxima, or a name is unknown.
     """
 
     def __init__(
@@ -51,11 +57,14 @@ class Sane(nn.Module):
         max_positions: Sequence[int] | None = None,
         projection: int = 30,
         dropout: float = 0.0,
+        pooling: str = "concatenate",
     ) -> None:
         super().__init__()
         if d_model % 2:
             raise ValueError(f"d_model {d_model}: positions need an even width")
-        self.window = window
+        if pooling not in POOLINGS:
+            raise ValueError(f"pooling {pooling!r}: choose from {', '.join(POOLINGS)}")
+        self.window, self.pooling = window, pooling
         self.embed = nn.Linear(d_token, d_model)
         self.positions = make_positions(positions, d_model, max_positions)
         self.encoder = Transformer(d_model, heads, layers, dropout)
@@ -63,45 +72,55 @@ class Sane(nn.Module):
         self.expand = nn.Linear(latent, d_model)
         self.decoder = Transformer(d_model, heads, layers, dropout)
         self.unembed = nn.Linear(d_model, d_token)
-        self.head = ProjectionHead(window * latent, projection)
+        pooled = latent if pooling == "mean" else window * latent
+        self.head = ProjectionHead(pooled, projection)
 
     def forward(
-        self, values: Values, positions: Positions, real: Real | None = None
+        self, values: Values, positions: Positions, segment: Segment | None = None
     ) -> tuple[Latents, Values]:
         """Latents of the window's tokens, and the tokens decoded from them."""
-        latents = self.encode(values, positions, real)
-        return latents, self.decode(latents, positions, real)
+        latents = self.encode(values, positions, segment)
+        return latents, self.decode(latents, positions, segment)
 
-    def encode(self, values: Values, positions: Positions, real: Real | None = None) -> Latents:
+    def encode(
+        self, values: Values, positions: Positions, segment: Segment | None = None
+    ) -> Latents:
         """One latent per token; those of padding mean nothing.
 
         Args:
             values: tokens.
             positions: token, layer and row index of each token; see `check_positions`.
-            real: False marks padding; None says there is none. Each window has a real token.
+            segment: number of each token's model in its window, -1 for padding; None says that
+                each window is filled by one model.
         """
-        x = self.embed(_blank(values, real)) + self._position(positions, real)
-        return self.compress(self.encoder(x, real))
+        x = self.embed(_blank(values, segment)) + self._position(positions, segment)
+        return self.compress(self.encoder(x, segment))
 
-    def decode(self, latents: Latents, positions: Positions, real: Real | None = None) -> Values:
+    def decode(
+        self, latents: Latents, positions: Positions, segment: Segment | None = None
+    ) -> Values:
         """The tokens of latents; arguments as for `encode`."""
-        x = self.expand(_blank(latents, real)) + self._position(positions, real)
-        return self.unembed(self.decoder(x, real))
+        x = self.expand(_blank(latents, segment)) + self._position(positions, segment)
+        return self.unembed(self.decoder(x, segment))
 
     def project(
-        self, latents: Latents, real: Real | None = None
+        self, latents: Latents, segment: Segment | None = None
     ) -> Float[Tensor, "batch projection"]:
-        """The contrastive loss's view of a whole window, in which padding counts as zero.
+        """The contrastive loss's view of a whole window, however many models it holds.
+
+        Concatenated, padding counts as zero; in the mean it does not count.
 
         Raises:
             ValueError: if the window is not of the length the head was made for.
         """
+        if self.pooling == "mean":
+            return self.head(_mean(latents, segment))
         if latents.shape[1] != self.window:
             raise ValueError(
                 f"a window of {latents.shape[1]} tokens, the projection head takes {self.window}; "
-                "pad it and pass `real`"
+                "pad it and pass `segment`, or use pooling=mean"
             )
-        return self.head(_blank(latents, real).flatten(1))
+        return self.head(_blank(latents, segment).flatten(1))
 
     def check_positions(self, largest: Sequence[int]) -> None:
         """Refuse data beyond the position tables, once, before a step indexes outside of them.
@@ -120,16 +139,16 @@ class Sane(nn.Module):
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
     def _position(
-        self, positions: Positions, real: Real | None
+        self, positions: Positions, segment: Segment | None
     ) -> Float[Tensor, "batch window d_model"]:
-        return self.positions(_blank(positions, real)).to(self.embed.weight.dtype)
+        return self.positions(_blank(positions, segment)).to(self.embed.weight.dtype)
 
 
 class ProjectionHead(nn.Module):
-    """Two linear layers, each with LayerNorm and ReLU, on the concatenated latents of a window.
+    """Two linear layers, each with LayerNorm and ReLU, on the pooled latents of a window.
 
     Args:
-        inputs: entries of all latents of a window.
+        inputs: entries of what is seen of a window.
         outputs: width of both layers.
     """
 
@@ -145,10 +164,16 @@ class ProjectionHead(nn.Module):
         )
 
     def forward(self, x: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch outputs"]:
-        """Project flattened windows."""
+        """Project pooled windows."""
         return self.layers(x)
 
 
-def _blank(x: Tensor, real: Real | None) -> Tensor:
+def _blank(x: Tensor, segment: Segment | None) -> Tensor:
     # Masking attention is not enough: 0 * NaN is NaN, and an index may lie beyond its table.
-    return x if real is None else x.masked_fill(~real[..., None], 0)
+    return x if segment is None else x.masked_fill(segment[..., None] < 0, 0)
+
+
+def _mean(latents: Latents, segment: Segment | None) -> Float[Tensor, "batch latent"]:
+    if segment is None:
+        return latents.mean(1)
+    return _blank(latents, segment).sum(1) / (segment >= 0).sum(1, keepdim=True).clamp(min=1)

@@ -1,7 +1,7 @@
 """Pre-LayerNorm transformer blocks as in GPT-2, without a causal mask and without biases."""
 
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 INIT_STD = 0.02
@@ -27,9 +27,9 @@ class Attention(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "batch window d_model"],
-        attend: Bool[Tensor, "batch 1 1 window"] | None,
+        attend: Bool[Tensor, "batch 1 window window"] | None,
     ) -> Float[Tensor, "batch window d_model"]:
-        """Attend to the places where `attend` is True, or to all of the window."""
+        """Each place attends to those where `attend` is True, or to all of the window."""
         batch, window, d_model = x.shape
         heads = self.qkv(x).view(batch, window, 3, self.heads, d_model // self.heads)
         q, k, v = heads.permute(2, 0, 3, 1, 4)
@@ -60,7 +60,7 @@ class Block(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "batch window d_model"],
-        attend: Bool[Tensor, "batch 1 1 window"] | None,
+        attend: Bool[Tensor, "batch 1 window window"] | None,
     ) -> Float[Tensor, "batch window d_model"]:
         """The residual stream after this block."""
         x = x + self.drop(self.attention(self.norm_attention(x), attend))
@@ -98,16 +98,18 @@ class Transformer(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "batch window d_model"],
-        real: Bool[Tensor, "batch window"] | None = None,
+        segment: Int[Tensor, "batch window"] | None = None,
     ) -> Float[Tensor, "batch window d_model"]:
         """Transform windows.
 
         Args:
             x: one vector per token.
-            real: False marks padding, to which nothing attends; None says there is none, which
-                lets attention choose its fastest kernel.
+            segment: number of each token's sequence in its window; tokens attend within their own.
+                Padding is -1, one more sequence, for one that attends to nothing becomes NaN.
+                None says that a window is one sequence, which lets attention choose its fastest
+                kernel.
         """
-        attend = None if real is None else real[:, None, None, :]
+        attend = None if segment is None else (segment[:, None, :, None] == segment[:, None, None])
         for block in self.blocks:
             x = block(x, attend)
         return x

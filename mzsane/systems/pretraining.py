@@ -111,12 +111,11 @@ class Pretraining(pl.LightningModule):
     def _step(self, batch: Batch, sigma: float, erase: float) -> tuple[dict[str, Tensor], Tensor]:
         views = batch.values.shape[1]
         inputs = perturb(batch, self.seed, sigma, erase).flatten(0, 1)
-        positions, real, mask = (
-            part.repeat_interleave(views, 0) for part in (batch.positions, batch.real, batch.mask)
-        )
-        latents = self.model.encode(inputs, positions, real)
-        outputs = self.model.decode(latents, positions, real)
-        projected = self.model.project(latents, real).unflatten(0, (-1, views))
+        positions, mask = (p.repeat_interleave(views, 0) for p in (batch.positions, batch.mask))
+        segment = batch.segment.repeat_interleave(views, 0) if batch.mixed else None
+        latents = self.model.encode(inputs, positions, segment)
+        outputs = self.model.decode(latents, positions, segment)
+        projected = self.model.project(latents, segment).unflatten(0, (-1, views))
         parts = self.loss(
             outputs,
             batch.values.flatten(0, 1),

@@ -15,14 +15,15 @@ def dataset(stores):
 
 def assert_equal(a, b):
     for name, x, y in zip(a._fields, a, b, strict=True):
-        assert torch.equal(x, y), name
+        assert x == y if isinstance(x, bool) else torch.equal(x, y), name
 
 
 def test_a_sample_is_a_function_of_seed_and_number(stores, dataset):
     batch = dataset.__getitems__([5, 900, 17])
     again = WindowDataset(stores, WINDOW, seed=1, mix="uniform")
     for at, k in enumerate((5, 900, 17)):
-        assert_equal(again[k], type(batch)(*(part[at : at + 1] for part in batch)))
+        single = type(batch)(*(part[at : at + 1] for part in batch[:-1]), mixed=again[k].mixed)
+        assert_equal(again[k], single)
     other = WindowDataset(stores, WINDOW, seed=2, mix="uniform")
     assert not torch.equal(other.__getitems__(range(8)).positions,
                            dataset.__getitems__(range(8)).positions)  # fmt: skip
@@ -32,7 +33,7 @@ def models_of(stores, dataset, batch):
     """For each sample, the state dicts' tokens of the models whose window it can be."""
     for at in range(len(batch.key)):
         shelf = stores[dataset.sources[int(batch.source[at])]].architectures[0]
-        start, real = int(batch.positions[at, 0, 0]), batch.real[at]
+        start, real = int(batch.positions[at, 0, 0]), batch.segment[at] >= 0
         tokens = shelf.layout.tokenize(shelf.states(np.arange(len(shelf))))
         window = batch.values[at, 0][real]
         same = (tokens[:, start : start + len(window)] == window).flatten(1).all(1)
@@ -44,7 +45,7 @@ def test_view_zero_is_a_window_of_a_training_model_and_view_one_is_it_permuted(s
     assert len(set(batch.source.tolist())) == 2
     for at, shelf, start, rows in models_of(stores, dataset, batch):
         assert any(split_of(str(shelf.models[row])) == "train" for row in rows)
-        count = int(batch.real[at].sum())
+        count = int((batch.segment[at] >= 0).sum())
         span = slice(start, start + count)
         assert torch.equal(batch.positions[at, :count], shelf.layout.positions[span])
         assert torch.equal(batch.mask[at, :count], shelf.layout.mask[span])
@@ -70,7 +71,8 @@ def test_view_one_holds_the_tokens_of_the_permuted_model(stores):
 def test_models_shorter_than_the_window_are_filled_up_and_marked(stores):
     tokens = stores["mlp"].architectures[0].layout.num_tokens
     batch = WindowDataset({"mlp": stores["mlp"]}, tokens + 3, seed=0)[0]
-    assert batch.real[0].tolist() == [True] * tokens + [False] * 3
+    assert batch.segment[0].tolist() == [0] * tokens + [-1] * 3
+    assert batch.mixed
     assert not batch.mask[0, tokens:].any()
     assert not batch.values[0, :, tokens:].any()
     assert not batch.positions[0, tokens:].any()
@@ -97,7 +99,7 @@ def test_checkpoints_are_drawn_equally_often(stores):
     dataset = WindowDataset({"mlp": stores["mlp"]}, 1, seed=0)
     shelf = stores["mlp"].architectures[0]
     rows = shelf.select("train")
-    drawn = [dataset._draw(k).row for k in range(300 * len(rows))]
+    drawn = [dataset._draw(k)[0].row for k in range(300 * len(rows))]
     counts = np.bincount(drawn, minlength=len(shelf))
     assert set(np.flatnonzero(counts)) == set(rows)
     assert np.abs(counts[rows] - 300).max() < 100
@@ -127,15 +129,16 @@ def test_wrong_settings_are_refused(stores):
 def test_validation_covers_every_token_of_every_held_out_model(stores, window):
     dataset = ValidationWindows(stores, window, seed=0)
     batch = dataset.__getitems__(range(len(dataset)))
+    real = batch.segment >= 0
     for source, store in enumerate(stores.values()):
         (shelf,) = store.architectures
         held_out = len(shelf.select("validation"))
         mine = batch.source == source
         seen = torch.bincount(
-            batch.positions[mine][batch.real[mine]][:, 0], minlength=shelf.layout.num_tokens
+            batch.positions[mine][real[mine]][:, 0], minlength=shelf.layout.num_tokens
         )
         assert held_out > 0
-        assert batch.real[mine].sum(1).eq(min(window, shelf.layout.num_tokens)).all()
+        assert real[mine].sum(1).eq(min(window, shelf.layout.num_tokens)).all()
         assert len(seen) == shelf.layout.num_tokens
         assert seen.min() == held_out
 

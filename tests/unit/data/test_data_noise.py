@@ -79,9 +79,10 @@ def batch(values, mask):
         values=values * mask[:, None],
         mask=mask,
         positions=torch.zeros(size, window, 3, dtype=torch.int64),
-        real=mask.any(-1),
+        segment=mask.any(-1).long() - 1,
         source=torch.zeros(size, dtype=torch.int64),
         key=torch.arange(size) + 7,
+        mixed=True,
     )
 
 

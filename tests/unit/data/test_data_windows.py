@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mzsane.data import WindowPlan, window_index
+from mzsane.data import WindowPlan
 from mzsane.symmetry import Group, Place, Symmetry
 from mzsane.tokens import Layout
 
@@ -18,8 +18,16 @@ CASES = [
 ]
 
 
-def entries(flat, index):
-    return np.where(index >= 0, flat[index], 0)
+def read(plan, flat, start, stop, orders=None, padding=0):
+    out = np.full((stop - start, plan.d_token), 99, flat.dtype)
+    plan.read(flat, start, out, orders, padding)
+    return out
+
+
+def places(layout, symmetry=None, orders=None):
+    """Where each entry of the tokens comes from, -1 for padding."""
+    flat = np.arange(layout.parameters)
+    return read(WindowPlan(layout, symmetry), flat, 0, layout.num_tokens, orders, padding=-1)
 
 
 @pytest.mark.parametrize(("kind", "size", "scheme", "batchnorm"), CASES)
@@ -37,7 +45,7 @@ def test_any_window_of_a_permuted_model_is_read_from_the_model_as_it_is(
         stop = data.draw(st.integers(start + 1, layout.num_tokens))
         permutation = symmetry.random(np.random.default_rng(data.draw(st.integers(0, 2**32))))
         expected = layout.tokenize(symmetry.apply(state, permutation)).numpy()[start:stop]
-        assert np.array_equal(entries(flat, plan.index(start, stop, permutation)), expected)
+        assert np.array_equal(read(plan, flat, start, stop, permutation), expected)
 
     holds()
 
@@ -47,12 +55,11 @@ def test_without_permutation_the_plan_is_the_layouts_own(networks, kind, size, s
     state, symmetry = networks[kind]
     layout = Layout.of(state, size, scheme, batchnorm)
     whole = layout.index.numpy()
-    assert np.array_equal(window_index(layout, 0, layout.num_tokens), whole)
-    assert np.array_equal(
-        window_index(layout, 0, layout.num_tokens, symmetry, symmetry.identity()), whole
-    )
-    middle = layout.num_tokens // 2
-    assert np.array_equal(window_index(layout, middle, middle + 2), whole[middle : middle + 2])
+    assert np.array_equal(places(layout), whole)
+    assert np.array_equal(places(layout, symmetry, symmetry.identity()), whole)
+    plan, flat, middle = WindowPlan(layout), np.arange(layout.parameters), layout.num_tokens // 2
+    found = read(plan, flat, middle, middle + 2, padding=-1)
+    assert np.array_equal(found, whole[middle : middle + 2])
 
 
 @pytest.mark.parametrize("scheme", ["channel", "dense"])
@@ -60,7 +67,7 @@ def test_padding_stays_where_it_is_under_permutation(networks, scheme):
     state, symmetry = networks["cnn"]
     layout = Layout.of(state, 64, scheme)
     permutation = symmetry.random(np.random.default_rng(0))
-    index = window_index(layout, 0, layout.num_tokens, symmetry, permutation)
+    index = places(layout, symmetry, permutation)
     assert np.array_equal(index >= 0, layout.mask.numpy())
 
 
@@ -68,7 +75,7 @@ def test_a_permutation_moves_weights_of_a_real_network(networks):
     state, symmetry = networks["cnn"]
     layout = Layout.of(state)
     permutation = symmetry.random(np.random.default_rng(0))
-    moved = window_index(layout, 0, layout.num_tokens, symmetry, permutation)
+    moved = places(layout, symmetry, permutation)
     assert (moved != layout.index.numpy()).mean() > 0.1
     assert np.array_equal(np.sort(moved, None), np.sort(layout.index.numpy(), None))
 
@@ -92,5 +99,32 @@ def test_bare_vectors_scalars_and_leading_axes_are_permuted_too(scheme):
         permutation = symmetry.random(np.random.default_rng(size))
         expected = layout.tokenize(symmetry.apply(state, permutation)).numpy()
         for start in range(layout.num_tokens):
-            index = window_index(layout, start, layout.num_tokens, symmetry, permutation)
-            assert np.array_equal(entries(flat, index), expected[start:])
+            found = read(WindowPlan(layout, symmetry), flat, start, layout.num_tokens, permutation)
+            assert np.array_equal(found, expected[start:])
+
+
+@pytest.mark.parametrize("kind", SIZES)
+def test_groups_that_do_not_act_on_a_window_change_nothing_in_it(networks, kind):
+    state, symmetry = networks[kind]
+    layout = Layout.of(state, 7)
+    plan, flat = WindowPlan(layout, symmetry), layout.flatten(state).numpy()
+    permutation = symmetry.random(np.random.default_rng(0))
+    named = 0
+    for start in range(0, layout.num_tokens - 3, max(layout.num_tokens // 20, 1)):
+        acting = plan.groups(start, start + 3)
+        orders = {at: permutation[at] for at in acting}
+        found = read(plan, flat, start, start + 3, orders)
+        assert np.array_equal(found, read(plan, flat, start, start + 3, permutation))
+        named += len(acting)
+    assert named > 0
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_windows_are_converted_to_the_dtype_that_is_asked_for(networks, dtype):
+    state, symmetry = networks["cnn"]
+    layout = Layout.of(state)
+    flat = layout.flatten(state).numpy().astype(dtype)
+    out = np.empty((5, layout.d_token), np.float32)
+    WindowPlan(layout, symmetry).read(flat, 3, out)
+    expected = np.where(layout.index >= 0, flat[layout.index], 0)[3:8].astype(np.float32)
+    assert np.array_equal(out, expected)

@@ -26,13 +26,13 @@ def batch():
     positions = torch.stack(
         [torch.randint(0, n, (3, 5), generator=generator) for n in (20, 4, 6)], dim=-1
     )
-    real = torch.tensor([[True] * 5, [True] * 3 + [False] * 2, [True] + [False] * 4])
-    return values, positions, real
+    segment = torch.tensor([[0] * 5, [0] * 3 + [-1] * 2, [0] + [-1] * 4])
+    return values, positions, segment
 
 
-def outputs(model, values, positions, real):
-    latents, decoded = model(values, positions, real)
-    return latents, decoded, model.project(latents, real)
+def outputs(model, values, positions, segment):
+    latents, decoded = model(values, positions, segment)
+    return latents, decoded, model.project(latents, segment)
 
 
 def test_a_token_influences_its_own_sequence_and_no_other(model, batch):
@@ -59,19 +59,19 @@ def test_positions_matter_to_encoder_and_decoder(model, batch):
 
 @pytest.mark.parametrize("content", [0.0, 1e6, float("nan"), float("inf")])
 def test_what_stands_in_padding_is_never_read(model, batch, content):
-    values, positions, real = batch
-    expected = outputs(model, values, positions, real)
-    other = values.masked_fill(~real[..., None], content)
-    elsewhere = positions.masked_fill(~real[..., None], 10**6)
-    found = outputs(model, other, elsewhere, real)
+    values, positions, segment = batch
+    expected = outputs(model, values, positions, segment)
+    other = values.masked_fill(segment[..., None] < 0, content)
+    elsewhere = positions.masked_fill(segment[..., None] < 0, 10**6)
+    found = outputs(model, other, elsewhere, segment)
     for a, b in zip(expected[:2], found[:2], strict=True):
-        assert torch.equal(a[real], b[real])
+        assert torch.equal(a[segment >= 0], b[segment >= 0])
     assert torch.equal(expected[2], found[2])
 
 
 def test_a_padded_window_gives_what_the_short_one_gives(model, batch):
-    values, positions, real = batch
-    padded = model(values, positions, real)
+    values, positions, segment = batch
+    padded = model(values, positions, segment)
     short = model(values[1:2, :3], positions[1:2, :3])
     for a, b in zip(padded, short, strict=True):
         torch.testing.assert_close(a[1:2, :3], b, atol=1e-5, rtol=1e-5)
@@ -80,7 +80,7 @@ def test_a_padded_window_gives_what_the_short_one_gives(model, batch):
 def test_gradients_reach_every_parameter(model, batch):
     _, decoded, projected = outputs(model, *batch)
     weights = torch.randn(projected.shape, generator=torch.Generator().manual_seed(2))
-    (decoded[batch[2]].square().mean() + (projected * weights).mean()).backward()
+    (decoded[batch[2] >= 0].square().mean() + (projected * weights).mean()).backward()
     unreached = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     assert not unreached
 
@@ -120,9 +120,9 @@ def test_dropout_acts_in_training_only(batch):
 def test_a_model_cast_to_bfloat16_stays_near_the_original(kind, batch):
     torch.manual_seed(0)
     model = Sane(**SIZES, **kind)
-    values, positions, real = batch
-    expected = model(values, positions, real)[1][real]
-    found = model.bfloat16()(values.bfloat16(), positions, real)[1][real]
+    values, positions, segment = batch
+    expected = model(values, positions, segment)[1][segment >= 0]
+    found = model.bfloat16()(values.bfloat16(), positions, segment)[1][segment >= 0]
     torch.testing.assert_close(found.float(), expected, atol=0.05, rtol=0.05)
 
 

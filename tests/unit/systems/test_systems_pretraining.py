@@ -20,7 +20,8 @@ def batch():
     values = torch.randn(3, 2, WINDOW, D_TOKEN, generator=generator) * mask[:, None]
     positions = torch.arange(WINDOW)[None, :, None].expand(3, WINDOW, 3)
     number = torch.arange(3)
-    return Batch(values, mask, positions, mask[..., 0], number % 2, number)
+    segment = torch.zeros(3, WINDOW, dtype=torch.int64)
+    return Batch(values, mask, positions, segment, number % 2, number, mixed=False)
 
 
 class Scale(torch.nn.Module):
@@ -41,13 +42,13 @@ class Scales(torch.nn.Module):
         super().__init__()
         self.down, self.up = Scale(), Scale()
 
-    def encode(self, values, positions, real):
+    def encode(self, values, positions, segment):
         return self.down(values)
 
-    def decode(self, latents, positions, real):
+    def decode(self, latents, positions, segment):
         return self.up(latents)
 
-    def project(self, latents, real):
+    def project(self, latents, segment):
         return latents.flatten(1)
 
 
