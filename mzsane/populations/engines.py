@@ -74,24 +74,23 @@ def chunks(
 ) -> Iterator[Population]:
     """Parts of a population whose activations fit into memory together.
 
-    The budget is half of what is free on a GPU, `BUDGET` on a CPU.
-
     Args:
         network: of the population's architecture.
         population: the models.
         images: a batch as large as any that will be shown.
     """
-    if population.device.type == "cuda":
-        budget = torch.cuda.mem_get_info(population.device)[0] // 2
-    else:
-        budget = BUDGET
-    models = max(budget // _activation_bytes(network, images), 1)
+    models = max(memory_budget(population.device) // activation_bytes(network, images), 1)
     for first in range(0, len(population), models):
         yield population[first : first + models]
 
 
+def memory_budget(device: torch.device) -> int:
+    """Bytes for what is vectorised: half of what is free on a GPU, `BUDGET` on a CPU."""
+    return torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else BUDGET
+
+
 @torch.no_grad()
-def _activation_bytes(network: nn.Module, images: Tensor) -> int:
+def activation_bytes(network: nn.Module, images: Tensor) -> int:
     """Bytes of all modules' outputs for these images, from the first of them."""
     sizes = []
     handles = [

@@ -1,63 +1,90 @@
 """Training one network on images held in memory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from jaxtyping import Int
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from mzsane.images import Split
 from mzsane.populations.engines import quickest_order
+from mzsane.populations.evaluating import Outcome, score
+from mzsane.populations.recipes import OPTIMIZERS, Recipe, learning_rates, steps_an_epoch
 
 SHUFFLING, DROPPING = 3, 5  # purposes of the random draws, see docs/design.md
 
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": torch.optim.SGD,
-}
-SCHEDULERS = ("none", "onecycle")
 
+class Training:
+    """One network in training with cross-entropy, which can be left and taken up after any epoch.
 
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained.
+    The order of images in an epoch, and what dropout draws in it, are functions of (seed, epoch);
+    the global random state stays as it was. Our own networks run with the channels last in memory,
+    for speed; values and shapes are not touched by that.
 
     Args:
-        optimizer: ``adam``, ``adamw`` or ``sgd``.
-        lr: learning rate, the peak under a schedule.
-        weight_decay: as the optimizer understands it.
-        momentum: of SGD.
-        batch_size: images a step; the last images of an epoch that fill no batch are left out.
-        epochs: passes over the images.
-        scheduler: ``none`` keeps the rate, ``onecycle`` raises it for 30 % of the run and lowers
-            it again (Smith and Topin, arXiv:1708.07120).
+        network: trained in place, where it lies.
+        split: images and labels.
+        recipe: how.
+        seed: of this network.
+
+    Attributes:
+        epoch: how many are finished.
 
     Raises:
-        ValueError: an unknown name, or a size below 1.
+        ValueError: if the images do not fill one batch.
     """
 
-    optimizer: str = "adam"
-    lr: float = 1e-3
-    weight_decay: float = 0.0
-    momentum: float = 0.9
-    batch_size: int = 50
-    epochs: int = 10
-    scheduler: str = "none"
+    def __init__(self, network: nn.Module, split: Split, recipe: Recipe, seed: int) -> None:
+        self.epoch = 0
+        self._network = network.to(memory_format=quickest_order(network))
+        self._split = Split(*(tensor.to(next(network.parameters()).device) for tensor in split))
+        self._recipe, self._seed = recipe, seed
+        self._optimizer = _optimizer(network, recipe)
+        self._steps = steps_an_epoch(recipe, len(split.images))
+        self._rates = learning_rates(recipe, recipe.epochs * self._steps)
 
-    def __post_init__(self) -> None:
-        """Refuse what cannot train."""
-        for key, known in (("optimizer", OPTIMIZERS), ("scheduler", SCHEDULERS)):
-            if getattr(self, key) not in known:
-                choices = ", ".join(known)
-                raise ValueError(f"recipe.{key}={getattr(self, key)}: choose one of {choices}")
-        for key in ("batch_size", "epochs"):
-            if getattr(self, key) < 1:
-                raise ValueError(f"recipe.{key}={getattr(self, key)}: take 1 or more")
+    def advance(self) -> None:
+        """One pass over the images; afterwards the network is in training mode."""
+        batches = shuffled(self._seed, self.epoch, len(self._split.images), self._recipe.batch_size)
+        first = self.epoch * self._steps
+        self._network.train()
+        with dropping(self._split.images.device, [self._seed, self.epoch]):
+            for batch, rate in zip(batches, self._rates[first:], strict=False):
+                self._step(batch.to(self._split.images.device), float(rate))
+        self.epoch += 1
+
+    def _step(self, batch: Int[Tensor, " batch"], rate: float) -> None:
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        images, labels = (tensor.index_select(0, batch) for tensor in self._split)
+        loss = cross_entropy(self._network(images), labels)
+        self._optimizer.zero_grad()
+        loss.backward()
+        self._optimizer.step()
+
+    def score(self, split: Split) -> Outcome:
+        """What the network makes of a split, as a population of one."""
+        return score(self._network, split)
+
+    def weights(self) -> list[dict[str, Tensor]]:
+        """The state dict, of the one network there is."""
+        return [dict(self._network.state_dict())]
+
+    def states(self) -> list[dict[str, Any]]:
+        """All that `resume` needs, of the one network there is."""
+        optimizer = self._optimizer.state_dict()
+        return [{"epoch": self.epoch, "network": self.weights()[0], "optimizer": optimizer}]
+
+    def resume(self, states: Sequence[dict[str, Any]]) -> None:
+        """Go on from what `states` gave: to the same bits as without the interruption."""
+        (state,) = states
+        self._network.load_state_dict(state["network"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.epoch = state["epoch"]
 
 
 def fit(
@@ -67,11 +94,7 @@ def fit(
     seed: int,
     after_epoch: Callable[[int], None],
 ) -> None:
-    """Train in place with cross-entropy; the global random state stays as it was.
-
-    The order of images in an epoch, and what dropout draws in it, are functions of (seed, epoch).
-    Our own networks run with the channels last in memory, for speed; values and shapes are not
-    touched by that.
+    """Train in place, see `Training`.
 
     Args:
         network: to be trained, where it lies.
@@ -84,51 +107,23 @@ def fit(
     Raises:
         ValueError: if the images do not fill one batch.
     """
-    steps = len(split.images) // recipe.batch_size
-    if not steps:
-        raise ValueError(
-            f"recipe.batch_size={recipe.batch_size}: the split's {len(split.images)} images do "
-            "not fill one batch; take a smaller one"
-        )
-    network.to(memory_format=quickest_order(network))
-    split = Split(*(tensor.to(next(network.parameters()).device) for tensor in split))
-    optimizer = _optimizer(network, recipe)
-    scheduler = _scheduler(optimizer, recipe, steps)
+    training = Training(network, split, recipe, seed)
     after_epoch(0)
-    for epoch in range(recipe.epochs):
-        _train_epoch(network, split, recipe.batch_size, optimizer, scheduler, [seed, epoch])
-        after_epoch(epoch + 1)
+    while training.epoch < recipe.epochs:
+        training.advance()
+        after_epoch(training.epoch)
     network.to(memory_format=torch.contiguous_format)
 
 
-def _train_epoch(
-    network: nn.Module,
-    split: Split,
-    batch_size: int,
-    optimizer: torch.optim.Optimizer,
-    scheduler: LRScheduler | None,
-    key: list[int],
-) -> None:
-    """One pass over the images, in the order that the key names."""
-    order = np.random.default_rng([SHUFFLING, *key]).permutation(len(split.images))
-    batches = torch.from_numpy(order).to(split.images.device).split(batch_size)
-    network.train()
-    with _dropping(split.images.device, key):
-        for batch in batches[: len(order) // batch_size]:
-            images, labels = (
-                split.images.index_select(0, batch),
-                split.labels.index_select(0, batch),
-            )
-            loss = cross_entropy(network(images), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            if scheduler is not None:
-                scheduler.step()
+def shuffled(seed: int, epoch: int, images: int, batch_size: int) -> Int[Tensor, "steps batch"]:
+    """The batches of an epoch, as indices of images; those that fill no batch are left out."""
+    order = np.random.default_rng([SHUFFLING, seed, epoch]).permutation(images)
+    steps = images // batch_size
+    return torch.from_numpy(order[: steps * batch_size]).view(steps, batch_size)
 
 
 @contextmanager
-def _dropping(device: torch.device, key: list[int]) -> Iterator[None]:
+def dropping(device: torch.device, key: Sequence[int]) -> Iterator[None]:
     """Dropout as the key names it: it knows only the global generator of its device.
 
     Those of other devices are left alone; to save the state of an idle GPU's would wake it.
@@ -146,11 +141,3 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return OPTIMIZERS[recipe.optimizer](
         network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True, **extra
     )
-
-
-def _scheduler(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> LRScheduler | None:
-    """The recipe's schedule over all steps; momentum stays as it is."""
-    if recipe.scheduler == "none":
-        return None
-    total = recipe.epochs * steps
-    return OneCycleLR(optimizer, recipe.lr, total_steps=total, cycle_momentum=False)

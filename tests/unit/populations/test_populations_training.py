@@ -109,8 +109,8 @@ def test_a_step_is_that_of_the_plain_optimizer(split):
 def test_what_cannot_train_is_refused(split):
     with pytest.raises(ValueError, match=r"recipe.optimizer=rmsprop: choose one of adam"):
         Recipe(optimizer="rmsprop")
-    with pytest.raises(ValueError, match=r"recipe.scheduler=cosine"):
-        Recipe(scheduler="cosine")
+    with pytest.raises(ValueError, match=r"recipe.scheduler=steps"):
+        Recipe(scheduler="steps")
     with pytest.raises(ValueError, match=r"recipe.epochs=0"):
         Recipe(epochs=0)
     with pytest.raises(ValueError, match="do not fill one batch"):
