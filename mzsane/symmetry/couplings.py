@@ -1,28 +1,24 @@
-"""Which channels of a network are tied together, read off its dependency graph.
+"""Which channels of a network are tied together, read off one run of it.
 
-A graph made for structural pruning (Fang et al. 2023, arXiv:2301.12900) knows which channels have
-to be removed together: through residual streams, normalisations, flattening. Channels that must
-go together must also move together.
+Channels that meet in an operation must move together: through residual streams, normalisations,
+flattening, concatenations, the heads of attention. The network runs once, operation by operation,
+while the axes of its parameters and activations are unified (`mzsane.symmetry.axes`).
 """
 
-from itertools import chain
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch_pruning import DependencyGraph, ops
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from mzsane.symmetry.axes import Axis, Part, unify
 from mzsane.symmetry.groups import Place
+from mzsane.symmetry.operators import CHOSEN, SPATIAL, Value, cut_some, result
 
-ROOTS = (ops.TORCH_CONV, ops.TORCH_LINEAR, ops.TORCH_EMBED)
-PER_CHANNEL = (
-    ops.TORCH_BATCHNORM,
-    ops.TORCH_INSTANCENORM,
-    ops.TORCH_GROUPNORM,
-    ops.TORCH_LAYERNORM,
-    ops.TORCH_PRELU,
-)
+INPUTS = "it is tied to the network's inputs"
+OUTPUTS = "it is tied to the network's outputs"
+SPLITS = ("split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes", "chunk")
 
 
 class Coupling(NamedTuple):
@@ -32,13 +28,11 @@ class Coupling(NamedTuple):
         size: number of channels.
         places: where they are, in the order of the state dict.
         fault: why they cannot form a group, if that is plain already.
-        exposed: they are the network's outputs.
     """
 
     size: int
     places: tuple[Place, ...]
-    fault: str | None
-    exposed: bool
+    fault: str
 
     @property
     def name(self) -> str:
@@ -48,105 +42,126 @@ class Coupling(NamedTuple):
 
 
 def couplings(network: nn.Module, inputs: Tensor) -> list[Coupling]:
-    """Every set of channels that some layer writes, in the order of the state dict.
+    """Every set of channels that at least two axes share, in the order of the state dict.
 
     Args:
         network: run once in evaluation mode; all its parameters will ask for gradients.
         inputs: a batch.
     """
+    # with gradients, for without them attention modules take shortcuts that hide what they do
     network.requires_grad_(True)
-    with torch.enable_grad():
-        # in a tuple, for a bare tensor would be unpacked along its batch
-        graph = DependencyGraph().build_dependency(network, (inputs,), verbose=False)
-    names = _Names(network)
-    found: list[Coupling] = []
-    covered: set[tuple[str, int]] = set()
-    for layer in network.modules():
-        if not isinstance(layer, ROOTS) or layer not in graph.module2node:
-            continue
-        weight, axis = _axes(layer, writes=True)[0]
-        if (names.of(weight)[0], axis) not in covered:
-            coupling = _coupling(graph, layer, names)
-            covered.update((place.tensor, place.axis) for place in coupling.places)
-            found.append(coupling)
-    return sorted(found, key=lambda coupling: names.rank(coupling.places[0]))
+    tensors = network.state_dict(keep_vars=True)
+    with torch.enable_grad(), _Recorder() as recorder:
+        for tensor in tensors.values():
+            recorder.axes_of(tensor)
+        recorder.fix(inputs, INPUTS)
+        recorder.fix(network(inputs), OUTPUTS)
+    return _collect({name: recorder.axes_of(tensor) for name, tensor in tensors.items()})
 
 
-class _Names:
-    """State-dict names of tensors by their identity: a tied weight has several."""
+class _Recorder(TorchDispatchMode):
+    """Follows the axes of all tensors through the operations of a run.
 
-    def __init__(self, network: nn.Module) -> None:
-        self._names: dict[int, list[str]] = {}
-        self._ranks: dict[str, int] = {}
-        for rank, (name, tensor) in enumerate(network.state_dict(keep_vars=True).items()):
-            self._names.setdefault(id(tensor), []).append(name)
-            self._ranks[name] = rank
-
-    def of(self, tensor: Tensor) -> list[str]:
-        return self._names[id(tensor)]
-
-    def rank(self, place: Place) -> tuple[int, int]:
-        return self._ranks[place.tensor], place.axis
-
-
-def _coupling(graph: DependencyGraph, root: nn.Module, names: _Names) -> Coupling:
-    """What has to move with the channels that `root` writes."""
-    pruner = graph.get_pruner_of_module(root)
-    size = int(pruner.get_out_channels(root))
-    places: set[Place] = set()
-    faults: list[str] = []
-    exposed = False
-    for item in graph.get_pruning_group(root, pruner.prune_out_channels, list(range(size))):
-        node, writes = item.dep.target, graph.is_out_channel_pruning_fn(item.dep.handler)
-        exposed |= writes and not node.outputs
-        for tensor, axis in _axes(node.module, writes, node.pruning_dim):
-            grid = _grid(item, size, tensor.shape[axis])
-            if grid is None:
-                faults.append(f"axis {axis} of {names.of(tensor)[0]} holds other channels as well")
-            else:
-                places.update(Place(name, axis, *grid) for name in names.of(tensor))
-    ordered = tuple(sorted(places, key=names.rank))
-    return Coupling(size, ordered, next(iter(faults), None), exposed)
-
-
-def _axes(layer: Any, writes: bool, dimension: int = -1) -> list[tuple[Tensor, int]]:
-    """The tensors of a layer that are indexed by the channels it writes or reads, and their axes.
-
-    None for additions and the like, and for recurrent and attention modules, whose channels are
-    not free: without these places the group fails its proof.
+    A tensor is known by the memory that it reads, because views come back as new objects.
     """
-    if isinstance(layer, nn.Parameter):
-        return [(layer, dimension % layer.ndim)]
-    if isinstance(layer, ops.TORCH_CONV | ops.TORCH_LINEAR):
-        return _linear_axes(layer, writes)
-    if isinstance(layer, ops.TORCH_EMBED):
-        return [(layer.weight, 1)]
-    if isinstance(layer, PER_CHANNEL):
-        tensors = chain(layer.parameters(), layer.buffers())
-        # but for the step counter, and the single slope of a shared PReLU
-        return [(tensor, tensor.ndim - 1) for tensor in tensors if tensor.numel() > 1]
-    return []
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._axes: dict[tuple[Any, ...], list[Axis]] = {}
+        self._alive: list[Tensor] = []  # or their memory would be used again
+
+    def axes_of(self, tensor: Tensor) -> list[Axis]:
+        """Of a tensor seen before, or new ones."""
+        key = _memory(tensor)
+        if key not in self._axes:
+            self._alive.append(tensor)
+            self._axes[key] = [Axis(size) for size in tensor.shape]
+        return self._axes[key]
+
+    def fix(self, tensor: Tensor, reason: str) -> None:
+        """The entries of all its axes are told apart by their order."""
+        for axis in self.axes_of(tensor):
+            axis.fix(reason)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
+    ) -> Any:
+        """Runs one operation and records its results."""
+        outputs = func(*args, **(kwargs or {}))
+        name = func.overloadpacket.__name__
+        arguments = _convert([*args, *(kwargs or {}).values()], self)
+        several = outputs if isinstance(outputs, tuple | list) else [outputs]
+        results = [tensor for tensor in several if isinstance(tensor, Tensor)]
+        if name in SPLITS:
+            self._split(arguments, results)
+        elif results and not (name.endswith("_") and _memory(results[0]) in self._axes):
+            axes = result(name, arguments, tuple(results[0].shape))
+            for tensor in results if name == "unbind" else results[:1]:
+                self._set(tensor, axes)
+        elif results:
+            self._update(name, arguments, results[0])
+        return outputs
+
+    def _set(self, tensor: Tensor, axes: list[Axis]) -> None:
+        self._alive.append(tensor)
+        self._axes[_memory(tensor)] = axes
+
+    def _update(self, name: str, arguments: list[Any], tensor: Tensor) -> None:
+        """An operation in place: the old entries and the new ones share their axes."""
+        for axis, new in zip(
+            self.axes_of(tensor), result(name, arguments, tuple(tensor.shape)), strict=True
+        ):
+            if axis.size == new.size and axis.resolve() is not new.resolve():
+                unify(axis, new)
+
+    def _split(self, arguments: list[Any], results: list[Tensor]) -> None:
+        value, along = arguments[0], (arguments[2] if len(arguments) > 2 else 0)
+        along %= len(value.axes)
+        parts = cut_some(value.axes[along], [tensor.shape[along] for tensor in results])
+        for tensor, part in zip(results, parts, strict=True):
+            axes = list(value.axes)
+            axes[along] = part
+            self._set(tensor, axes)
 
 
-def _linear_axes(layer: Any, writes: bool) -> list[tuple[Tensor, int]]:
-    out_axis = 1 if getattr(layer, "transposed", False) else 0
-    if ops.module2type(layer) == ops.OPTYPE.DEPTHWISE_CONV:
-        writes, out_axis = True, 0
-    if not writes:
-        return [(layer.weight, 1 - out_axis)]
-    bias = [] if layer.bias is None else [(layer.bias, 0)]
-    return [(layer.weight, out_axis), *bias]
+def _memory(tensor: Tensor) -> tuple[Any, ...]:
+    storage = tensor.untyped_storage().data_ptr()
+    return storage, tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.dtype
 
 
-def _grid(item: Any, size: int, length: int) -> tuple[int, int] | None:
-    """`outer` and `block` of the channels along an axis; None if they do not fill it in order."""
-    if item.root_idxs is None or None in item.root_idxs or max(item.idxs) >= length:
-        return None
-    channel = np.full(length, -1)
-    channel[item.idxs] = item.root_idxs
-    if length % size or channel.min() < 0:
-        return None
-    block = int((channel != channel[0]).argmax()) if size > 1 else length
-    outer = length // (size * block) if block else 0
-    grid = np.tile(np.repeat(np.arange(size), block), outer)
-    return (outer, block) if np.array_equal(grid, channel) else None
+def _convert(argument: Any, recorder: _Recorder) -> Any:
+    """Arguments with a `Value` in place of each tensor, and lists for tuples."""
+    if isinstance(argument, Tensor):
+        return Value(recorder.axes_of(argument))
+    if isinstance(argument, tuple | list):
+        return [_convert(each, recorder) for each in argument]
+    return argument
+
+
+def _collect(tensors: Mapping[str, list[Axis]]) -> list[Coupling]:
+    places: dict[int, list[Place]] = {}
+    leaves: dict[int, Axis] = {}
+    for name, axes in tensors.items():
+        for at, axis in enumerate(axes):
+            for part in axis.leaves():
+                if part.axis.size > 1:
+                    leaves[id(part.axis)] = part.axis
+                    places.setdefault(id(part.axis), []).append(_place(name, at, axis, part))
+    return [
+        Coupling(leaf.size, tuple(places[key]), leaf.pin)
+        for key, leaf in leaves.items()
+        if len(places[key]) > 1 and _worthy(leaf, places[key])
+    ]
+
+
+def _place(name: str, at: int, axis: Axis, part: Part) -> Place:
+    extent = part.outer * part.axis.size * part.block
+    length = axis.size if part.offset + extent < axis.size else 0
+    return Place(name, at, part.outer, part.block, part.offset, length)
+
+
+def _worthy(leaf: Axis, places: Sequence[Place]) -> bool:
+    """Positions, choices and outputs are no channels; inputs are if some layer writes them too."""
+    if leaf.pin in (SPATIAL, CHOSEN, OUTPUTS):
+        return False
+    return leaf.pin != INPUTS or any(place.axis == 0 for place in places)

@@ -20,16 +20,27 @@ Permutation = tuple[np.ndarray, ...]
 
 
 class Place(NamedTuple):
-    """An axis of a tensor along which a group acts.
+    """Part of an axis of a tensor, along which a group acts.
 
-    The axis is read as ``(outer, group.size, block)``: flattening an image gives every channel a
-    `block` of neighbouring features, and a concatenation of copies gives `outer` repeats.
+    The part begins at `offset` and is read as ``(outer, group.size, block)``: flattening an image
+    gives every channel a `block` of neighbouring features, and a layer that computes queries, keys
+    and values holds every head `outer` = 3 times. A concatenation has several groups on one axis.
+
+    Args:
+        tensor: its name in the state dict.
+        axis: which of its axes.
+        outer: repeats of all channels.
+        block: neighbouring entries that belong to one channel.
+        offset: entries of the axis before the part.
+        length: of the whole axis; 0 if it ends where the part ends.
     """
 
     tensor: str
     axis: int
     outer: int = 1
     block: int = 1
+    offset: int = 0
+    length: int = 0
 
 
 @dataclass(frozen=True)
@@ -39,7 +50,8 @@ class Group:
     Args:
         name: of the first tensor in state-dict order that it touches.
         size: number of channels.
-        places: where it acts; an axis belongs to one group at most.
+        places: where it acts. Places of several groups on one axis are apart or nested, so that
+            the order in which groups act does not matter.
     """
 
     name: str
@@ -82,11 +94,12 @@ class Symmetry:
 
     def axis_maps(self, permutation: Permutation) -> dict[tuple[str, int], Int64[np.ndarray, "_"]]:
         """For each (tensor, axis) that moves: the index that its entry `i` is taken from."""
-        return {
-            (place.tensor, place.axis): along_axis(source, place)
-            for group, source in zip(self.groups, permutation, strict=True)
-            for place in group.places
-        }
+        maps: dict[tuple[str, int], np.ndarray] = {}
+        for group, source in zip(self.groups, permutation, strict=True):
+            for place in group.places:
+                key, taken = (place.tensor, place.axis), along_axis(source, place)
+                maps[key] = maps[key][taken] if key in maps else taken
+        return maps
 
     def apply(self, state: Mapping[str, Tensor], permutation: Permutation) -> dict[str, Tensor]:
         """The state dict, parameters and buffers, with its channels in another order.
@@ -122,11 +135,29 @@ class Symmetry:
 
 def along_axis(source: np.ndarray, place: Place) -> np.ndarray:
     """A permutation of channels as one of all indices of an axis, which moves blocks as a whole."""
-    if place.outer == place.block == 1:
-        return source
-    repeats = np.arange(place.outer)[:, None, None] * len(source) * place.block
-    blocks = source[None, :, None] * place.block
-    return (repeats + blocks + np.arange(place.block)).reshape(-1)
+    moved = source
+    if place.outer > 1 or place.block > 1:
+        repeats = np.arange(place.outer)[:, None, None] * len(source) * place.block
+        blocks = source[None, :, None] * place.block
+        moved = (repeats + blocks + np.arange(place.block)).reshape(-1)
+    end = place.offset + len(moved)
+    if place.offset == 0 and place.length <= end:
+        return moved
+    whole = np.arange(max(place.length, end))
+    whole[place.offset : end] = moved + place.offset
+    return whole
+
+
+def compatible(place: Place, size: int, other: Place, other_size: int) -> bool:
+    """Whether two groups may act on these places: on different axes, apart, or nested."""
+    if (place.tensor, place.axis) != (other.tensor, other.axis):
+        return True
+    extent, other_extent = (p.outer * n * p.block for p, n in ((place, size), (other, other_size)))
+    if place.offset + extent <= other.offset or other.offset + other_extent <= place.offset:
+        return True
+    unit, other_unit = size * place.block, other_size * other.block
+    nested = other.block % unit == 0 or place.block % other_unit == 0
+    return nested and (place.offset, extent) == (other.offset, other_extent)
 
 
 def check_place(state: Mapping[str, Tensor], name: str, axis: int, length: int) -> None:

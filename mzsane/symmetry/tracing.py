@@ -1,13 +1,14 @@
 """Finds the permutation groups of a network from the network itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from mzsane.symmetry.couplings import Coupling, couplings
-from mzsane.symmetry.groups import Group, Symmetry
+from mzsane.symmetry.groups import Group, Symmetry, compatible
 from mzsane.symmetry.proof import Witness, double_copy, refute
 
 
@@ -16,8 +17,8 @@ def trace(module: nn.Module, example: Tensor) -> Symmetry:
 
     Works on a copy in float64: the module, its mode and the global random state stay as they are.
     Groups and their places come in the order of the state dict; a group is called after its first
-    tensor (``tensor:axis`` where that is not the first axis). Groups of one channel, and channels
-    that are the network's outputs, are left out.
+    tensor (``tensor:axis`` where that is not the first axis, and a number where two have the same).
+    Groups of one channel, and channels that are the network's inputs or outputs, are left out.
 
     Args:
         module: any network that maps one tensor to one tensor.
@@ -30,24 +31,32 @@ def trace(module: nn.Module, example: Tensor) -> Symmetry:
         network, inputs = double_copy(module, example)
         witness = Witness.of(network, inputs)
         candidates = couplings(network, inputs)
-        return _proven([c for c in candidates if c.size > 1 and not c.exposed], witness)
+        return proven(candidates, witness)
 
 
-def _proven(candidates: list[Coupling], witness: Witness) -> Symmetry:
+def proven(candidates: Sequence[Coupling], witness: Witness) -> Symmetry:
+    """The candidates that leave the function as it is; the others are rejected with a reason."""
     groups: list[Group] = []
     rejected: list[str] = []
-    taken: set[tuple[str, int]] = set()
     for coupling in candidates:
         group = Group(coupling.name, coupling.size, coupling.places)
-        axes = {(place.tensor, place.axis) for place in group.places}
-        clash = None if taken.isdisjoint(axes) else "it shares an axis with another group"
-        reason = coupling.fault or clash or refute(witness, group)
-        if reason is None:
-            groups.append(group)
-            taken |= axes
-        else:
+        reason = coupling.fault or _clash(group, groups) or refute(witness, group)
+        if reason:
             rejected.append(f"{group.name}: {reason}")
+        else:
+            taken = sum(other.name.split(" ")[0] == group.name for other in groups)
+            name = f"{group.name} ({taken + 1})" if taken else group.name
+            groups.append(replace(group, name=name))
     return Symmetry(tuple(groups), tuple(rejected))
+
+
+def _clash(group: Group, others: Sequence[Group]) -> str | None:
+    pairs = ((group, place, each) for each in [group, *others] for place in group.places)
+    for group, place, each in pairs:
+        for other in each.places:
+            if other != place and not compatible(place, group.size, other, each.size):
+                return f"it overlaps with another group on axis {place.axis} of {place.tensor}"
+    return None
 
 
 @contextmanager

@@ -133,13 +133,21 @@ def test_groups_are_named_after_their_first_tensors_in_order():
     assert names == [f"module_list.{layer}.weight" for layer in (0, 3, 6, 9)]
 
 
-def test_the_transformers_stream_and_hidden_layer_are_found_and_its_heads_left_alone():
+def test_the_stream_heads_and_hidden_layer_of_a_transformer_are_found():
     symmetry = trace(Attention(), IMAGES)
     assert [(group.name, group.size) for group in symmetry.groups] == [
         ("cls:2", 8),
+        ("qkv.weight", 2),
+        ("qkv.weight (2)", 4),
         ("fc1.weight", 12),
     ]
-    assert [reason.partition(":")[0] for reason in symmetry.rejected] == ["qkv.weight"]
+    heads, features = symmetry.groups[1:3]
+    assert heads.places == (
+        Place("qkv.weight", 0, outer=3, block=4),
+        Place("qkv.bias", 0, outer=3, block=4),
+        Place("proj.weight", 1, outer=1, block=4),
+    )
+    assert features.places[0] == Place("qkv.weight", 0, outer=6)
 
 
 def test_depthwise_convolutions_move_with_their_channels():
@@ -181,14 +189,6 @@ def test_tied_weights_move_under_both_names():
     ("network", "reason"),
     [
         (
-            nn.Sequential(nn.Conv2d(3, 6, 3), nn.Conv2d(6, 6, 3, groups=2), nn.Conv2d(6, 2, 1)),
-            "holds other channels",
-        ),
-        (
-            nn.Sequential(nn.Conv2d(3, 6, 3), nn.GroupNorm(2, 6), nn.Conv2d(6, 2, 1)),
-            "changes the outputs",
-        ),
-        (
             Wired(
                 lambda net, x: net.b(net.a(x) * torch.arange(4.0)[:, None, None]),
                 a=nn.Conv2d(3, 4, 1),
@@ -198,14 +198,14 @@ def test_tied_weights_move_under_both_names():
         ),
         (
             Wired(lambda net, x: net.b(x + net.a(x)), a=nn.Conv2d(3, 3, 1), b=nn.Conv2d(3, 2, 1)),
-            "changes the outputs",
+            "tied to the network's inputs",
         ),
         (
             Wired(lambda net, x: net.b(net.a(x) * 0), a=nn.Conv2d(3, 4, 1), b=nn.Conv2d(4, 2, 1)),
             "do not reach the outputs",
         ),
     ],
-    ids=["grouped convolution", "group norm", "positional", "input residual", "dead"],
+    ids=["positional", "input residual", "dead"],
 )
 def test_channels_that_are_not_free_are_rejected_with_the_reason(network, reason):
     symmetry = trace(network, IMAGES)
