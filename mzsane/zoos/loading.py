@@ -1,5 +1,6 @@
 """State dicts out of the files that training leaves, without executing anything from them."""
 
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "ne
 DEPTH = 4  # of wrappers; a file can hold itself
 _ATTRIBUTES = ("model.", "net.", "network.")  # what a LightningModule calls its network
 _COPIES = ("module.", "_orig_mod.")  # data-parallel and compiled networks
+_CODE = re.compile(r"GLOBAL ([\w.]+)")  # torch's word for a class or function in a pickle
 _NOTES = int | float | str | None  # epochs, best accuracies
 
 
@@ -26,7 +28,8 @@ def load_weights(path: Path, trust_pickle: bool = False) -> dict[str, Tensor]:
     numbers and words beside tensors are left out, as notes of the trainer; ``module.`` and
     ``_orig_mod.`` of parallel and compiled networks are taken off the names, and so is the
     attribute (``model.``, ``net.``, ``network.``) in which a Lightning checkpoint holds
-    everything; variational dropout is folded (see `fold_spreads`). Types stay as they are.
+    everything; variational dropout is folded (see `fold_spreads`). Types stay as they are, and so
+    does the order of names; safetensors keep none, theirs are sorted, numbers by value.
 
     Args:
         path: of the file, or anything like it that opens; the name tells nothing.
@@ -64,7 +67,7 @@ def _document(file: BinaryIO, trust_pickle: bool) -> Any:
     """What a file holds, of either format."""
     try:
         if _is_safetensors(file):
-            return safetensors.torch.load(file.read())
+            return dict(sorted(safetensors.torch.load(file.read()).items(), key=_by_number))
         if trust_pickle:
             warnings.warn("trust_pickle=True runs whatever code a file contains", stacklevel=3)
         return torch.load(file, map_location="cpu", weights_only=not trust_pickle)
@@ -77,6 +80,12 @@ def _is_safetensors(file: BinaryIO) -> bool:
     start = file.read(9)
     file.seek(0)
     return start[8:] == b"{"
+
+
+def _by_number(named: tuple[str, Tensor]) -> list[tuple[int, str]]:
+    """Sorts layer 2 before layer 10."""
+    parts = re.split(r"(\d+)", named[0])
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
 
 
 def _unwrapped(document: Any) -> tuple[Mapping[Any, Any], bool]:
@@ -106,7 +115,9 @@ def _renamed(state: Mapping[str, Tensor], prefixes: tuple[str, ...]) -> dict[str
 
 
 def sentence(error: Exception) -> str:
-    """The error's kind and what is wrong, without torch's advice to load it unprotected."""
+    """What is wrong, without torch's advice to load it unprotected."""
+    if code := _CODE.search(str(error)):
+        return f"it needs {code[1]}, which is code; trust_pickle=true runs it, if you trust it"
     lines = [line.strip() for line in str(error).splitlines() if "weights_only" not in line]
     told = next(filter(None, lines), "no details").partition(". ")[0]
     return f"{type(error).__name__}: {told}"
