@@ -3,13 +3,13 @@
 import re
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from mzsane.zoos.trees import Tree
 from mzsane.zoos.variational import fold_spreads
 
 # Where trainers keep the weights among the rest, in the order in which they are looked for
@@ -21,7 +21,7 @@ _CODE = re.compile(r"GLOBAL ([\w.]+)")  # torch's word for a class or function i
 _NOTES = int | float | str | None  # epochs, best accuracies
 
 
-def load_weights(path: Path, trust_pickle: bool = False) -> dict[str, Tensor]:
+def load_weights(path: Tree, trust_pickle: bool = False) -> dict[str, Tensor]:
     """The state dict in a file of torch (any version's) or safetensors, on the CPU.
 
     In this order: weights are looked for under the names in `WRAPPERS`, and within what is found;
@@ -32,7 +32,7 @@ def load_weights(path: Path, trust_pickle: bool = False) -> dict[str, Tensor]:
     does the order of names; safetensors keep none, theirs are sorted, numbers by value.
 
     Args:
-        path: of the file, or anything like it that opens; the name tells nothing.
+        path: of the file, on disk or in an archive; its name tells nothing.
         trust_pickle: unpickle without protection, which runs whatever code the file contains.
 
     Raises:
