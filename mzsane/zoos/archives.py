@@ -3,6 +3,7 @@
 Links are followed inside the archive and never made, so no member can reach outside it.
 """
 
+import io
 import stat
 import struct
 import tarfile
@@ -15,6 +16,8 @@ from typing import BinaryIO, NamedTuple
 
 ZIP, TAR = ".zip", ".tar"
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_CHUNK = 2**20
+_DAMAGED = "damaged in the archive; fetch it again"
 _HEADER = struct.Struct("<4s22xHH")  # of a member of a zip: mark, lengths of its name and extras
 
 
@@ -70,34 +73,37 @@ def listed(archive: Path) -> dict[str, Extent]:
     return {name: file for name in entries if (file := _file(name, entries, archive)) is not None}
 
 
-def read_extent(file: BinaryIO, extent: Extent) -> bytes:
-    """The bytes of a member, from the opened archive.
+def copy_extent(archive: BinaryIO, extent: Extent, target: BinaryIO) -> None:
+    """Write the bytes of a member, from the opened archive, a chunk at a time.
 
     Raises:
         ValueError: if they are cut short, damaged or compressed in an unusual way.
     """
-    file.seek(extent.offset)
-    if extent.method is not None:
-        mark, name, extras = _HEADER.unpack(file.read(_HEADER.size).ljust(_HEADER.size, b"\0"))
-        if mark != b"PK\3\4":
-            raise ValueError("damaged in the archive; fetch it again")
-        file.seek(name + extras, 1)
-    content = file.read(extent.stored)
-    if extent.method == zipfile.ZIP_DEFLATED:
-        content = _inflated(content)
-    elif extent.method not in (None, zipfile.ZIP_STORED):
-        raise ValueError(f"compressed by zip's method {extent.method}; unpack the archive yourself")
-    whole = extent.method is None or zlib.crc32(content) == extent.stamp
-    if len(content) != extent.size or not whole:
-        raise ValueError("damaged in the archive; fetch it again")
-    return content
-
-
-def _inflated(content: bytes) -> bytes:
+    size, checksum = 0, 0
     try:
-        return zlib.decompress(content, -zlib.MAX_WBITS)
+        for chunk in _chunks(archive, extent):
+            size, checksum = size + len(chunk), zlib.crc32(chunk, checksum)
+            target.write(chunk)
     except zlib.error as error:
-        raise ValueError("damaged in the archive; fetch it again") from error
+        raise ValueError(_DAMAGED) from error
+    if size != extent.size or (extent.method is not None and checksum != extent.stamp):
+        raise ValueError(_DAMAGED)
+
+
+def _chunks(archive: BinaryIO, extent: Extent) -> Iterator[bytes]:
+    """The bytes of a member, decompressed."""
+    archive.seek(extent.offset)
+    if extent.method is not None:
+        mark, name, extras = _HEADER.unpack(archive.read(_HEADER.size).ljust(_HEADER.size))
+        if mark != b"PK\3\4":
+            raise ValueError(_DAMAGED)
+        archive.seek(name + extras, io.SEEK_CUR)
+    if extent.method not in (None, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"compressed by zip's method {extent.method}; unpack the archive yourself")
+    deflated = extent.method == zipfile.ZIP_DEFLATED
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS).decompress if deflated else bytes
+    for done in range(0, extent.stored, _CHUNK):
+        yield inflate(archive.read(min(_CHUNK, extent.stored - done)))
 
 
 def _zip(archive: Path) -> Iterator[Entry]:

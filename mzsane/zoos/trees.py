@@ -4,9 +4,9 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
-from mzsane.zoos.archives import Extent, listed, read_extent
+from mzsane.zoos.archives import Extent, copy_extent, listed
 
 
 class Facts(NamedTuple):
@@ -37,7 +37,7 @@ class Member:
     @property
     def name(self) -> str:
         """The last part of the path; of the top, the archive's without suffix."""
-        return PurePosixPath(self.inner).name or self.archive.name.partition(".")[0]
+        return PurePosixPath(self.inner).name or self.archive.name.strip(".").partition(".")[0]
 
     @property
     def suffix(self) -> str:
@@ -98,27 +98,34 @@ class Member:
         return Facts(extent.size, extent.stamp)
 
     def read_bytes(self) -> bytes:
-        """The whole file.
-
-        Raises:
-            FileNotFoundError: if there is none.
-            ValueError: if it is damaged.
-        """
-        if not self.is_file():
-            raise FileNotFoundError(f"{self}: no such file in the archive")
-        try:
-            with self.archive.open("rb") as opened:
-                return read_extent(opened, self.files[self.inner])
-        except ValueError as error:
-            raise ValueError(f"{self}: {error}") from error
+        """The whole file; raises what `open` does."""
+        return self.open().read()
 
     def read_text(self) -> str:
         """The whole file as text."""
         return self.read_bytes().decode()
 
     def open(self, mode: str = "rb") -> io.BytesIO:
-        """The whole file in memory, to be read as bytes."""
-        return io.BytesIO(self.read_bytes())
+        """The whole file in memory, to be read as bytes.
+
+        Raises:
+            FileNotFoundError: if there is none.
+            ValueError: if it is damaged.
+        """
+        content = io.BytesIO()
+        self.copy(content)
+        content.seek(0)
+        return content
+
+    def copy(self, target: BinaryIO) -> None:
+        """Write the whole file there, a chunk at a time; raises what `open` does."""
+        if not self.is_file():
+            raise FileNotFoundError(f"{self}: no such file in the archive")
+        try:
+            with self.archive.open("rb") as opened:
+                copy_extent(opened, self.files[self.inner], target)
+        except ValueError as error:
+            raise ValueError(f"{self}: {error}") from error
 
     def _at(self, inner: PurePosixPath) -> "Member":
         return Member(self.archive, str(inner), self.files, self.folders)

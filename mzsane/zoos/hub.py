@@ -1,0 +1,104 @@
+"""Zoos and models of the Hugging Face hub, by repository or from a snapshot on disk."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from mzsane.zoos.naming import SUFFIXES
+
+SCHEME = "hf://"
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+_CACHED = re.compile(r"models--(.+?)--(.+)")
+# weights, and what tells about them; models of the published zoos have weights without a suffix
+_WANTED = (
+    *(f"*{suffix}" for suffix in SUFFIXES),
+    *("*/checkpoints", "*.json", "*.jsonl", "*.csv", "*.zip", "*.tar", "*.tar.*", "*.tgz"),
+)
+_UNWANTED = ("*optimizer*", "*scheduler*", "*rng_state*", "*training_args*", "tokenizer*", "vocab*")
+
+
+class Snapshot(NamedTuple):
+    """One revision of a repository, on disk.
+
+    Attributes:
+        folder: with the repository's files.
+        repository: its name.
+        revision: the commit; empty if not known.
+    """
+
+    folder: Path
+    repository: str
+    revision: str
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """Where records come from, for their provenance."""
+        return {"repository": f"{SCHEME}{self.repository}", "revision": self.revision}
+
+
+def is_repository(text: str) -> bool:
+    """Whether this is ``owner/name``, ``owner/name@revision`` or either behind ``hf://``.
+
+    Without ``hf://`` it is a folder if there is one of this name.
+    """
+    if text.startswith(SCHEME):
+        return True
+    return bool(_REPOSITORY.fullmatch(text)) and not Path(text).exists()
+
+
+def fetch_repository(text: str) -> Snapshot:
+    """Bring a repository's weights, small tables and archives into the hub's cache.
+
+    What the cache has is not fetched again, and without a connection it has to do.
+
+    Args:
+        text: see `is_repository`; without a revision, the main branch's latest.
+
+    Raises:
+        ValueError: if `text` is not the name of a repository, or huggingface_hub is missing.
+        FileNotFoundError: if it cannot be had: no such repository, or no connection.
+    """
+    name, _, revision = text.removeprefix(SCHEME).partition("@")
+    if not _REPOSITORY.fullmatch(name):
+        raise ValueError(f"{text!r} names no repository; give {SCHEME}owner/name")
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    except ImportError as error:
+        raise ValueError(
+            f"{text} is on the Hugging Face hub; to read it, pip install 'mzsane[hub]'"
+        ) from error
+    try:
+        folder = snapshot_download(
+            name, revision=revision or None, allow_patterns=_WANTED, ignore_patterns=_UNWANTED
+        )
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise FileNotFoundError(
+            f"{text} cannot be fetched from the Hugging Face hub ({type(error).__name__}); check "
+            "its name, your access to it, and the connection"
+        ) from error
+    return Snapshot(Path(folder), name, Path(folder).name)
+
+
+def find_snapshot(folder: Path) -> Snapshot | None:
+    """The snapshot that a folder of the hub's cache is or holds; None for any other folder.
+
+    Of several revisions in ``models--owner--name`` the main branch's is taken.
+
+    Raises:
+        FileNotFoundError: if the folder is one of the cache and lacks that revision.
+    """
+    folder = folder.absolute()
+    if folder.parent.name == "snapshots" and (match := _CACHED.fullmatch(folder.parents[1].name)):
+        return Snapshot(folder, "/".join(match.groups()), folder.name)
+    match = _CACHED.fullmatch(folder.name)
+    if match is None or not (folder / "snapshots").is_dir():
+        return None
+    revisions = sorted(path.name for path in (folder / "snapshots").iterdir())
+    main = folder / "refs" / "main"
+    revision = main.read_text().strip() if main.is_file() else "".join(revisions[:1])
+    if revision not in revisions or not revision:
+        raise FileNotFoundError(
+            f"{folder} has no snapshot of its main branch, only {revisions}; give one of them"
+        )
+    return Snapshot(folder / "snapshots" / revision, "/".join(match.groups()), revision)

@@ -1,0 +1,46 @@
+"""Which row of a table of properties is about which checkpoint."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from mzsane.zoos.checkpoints import Checkpoint
+from mzsane.zoos.records import Skipped
+from mzsane.zoos.tables import Row
+
+
+def joined(
+    rows: Sequence[Row], checkpoints: Sequence[Checkpoint]
+) -> tuple[dict[str, dict[str, float | str]], list[Skipped]]:
+    """Properties by path of the checkpoint, and the rows that fit none.
+
+    A row's name is a model's, else a file's path with or without suffix, else the last part of
+    either, if only one model has it. The later row counts, and one with an epoch before one for
+    all.
+    """
+    sets = _aliases(checkpoints)
+    properties: dict[str, dict[str, float | str]] = {}
+    unknown = []
+    for row in sorted(rows, key=lambda row: row.epoch is not None):
+        fitting = next((aliases[row.name] for aliases in sets if row.name in aliases), [])
+        if len({each.model for each in fitting}) != 1:
+            what = "fits several models" if fitting else "fits no model"
+            unknown.append(Skipped(row.where, f"its name '{row.name}' {what}"))
+            continue
+        for each in fitting:
+            if row.epoch in (None, each.epoch):
+                properties.setdefault(each.path, {}).update(row.properties)
+    return properties, unknown
+
+
+def _aliases(checkpoints: Sequence[Checkpoint]) -> list[dict[str, list[Checkpoint]]]:
+    """Checkpoints by what they can be called, the most telling names first."""
+    models, paths, ends = defaultdict(list), defaultdict(list), defaultdict(list)
+    for each in checkpoints:
+        models[each.model].append(each)
+        names = {each.path, each.path.rpartition(".")[0]}
+        for name in names:
+            paths[name].append(each)
+        for name in {PurePosixPath(name).name for name in (each.model, *names)}:
+            ends[name].append(each)
+    return [models, paths, ends]
