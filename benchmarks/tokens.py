@@ -32,6 +32,9 @@ def run(settings: Settings) -> list[Measurement]:
     resnet, cnns = f"a ResNet-18 ({layout.num_tokens:,} tokens)", f"{STACK:,} CNNs (2,464 weights)"
     return [
         _pair(f"tokenise {resnet}", lambda: layout.tokenize(state),
+              lambda: plain_tokens(state, layout), settings.repeats),
+        _pair(f"tokenise {resnet} into the same memory",
+              lambda: layout.tokenize(state, out=tokens),
               lambda: plain_tokens(state, layout), settings.repeats, 6),
         _pair(f"detokenise {resnet}", lambda: layout.detokenize(tokens, carried),
               lambda: plain_state(tokens, layout, carried), settings.repeats, 1),

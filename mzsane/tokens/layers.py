@@ -94,6 +94,20 @@ def carried_batchnorm(names: Iterable[str], batchnorm: str) -> frozenset[str]:
     }
 
 
+def check_settings(size: int, smallest: int, scheme: str, batchnorm: str) -> None:
+    """Refuse what `place` and `channel_matrices` do not know.
+
+    Raises:
+        ValueError: naming the setting and what it can be.
+    """
+    if size < smallest:
+        raise ValueError(f"token size {size}: at least {smallest} is needed")
+    if scheme not in SCHEMES:
+        raise ValueError(f"token scheme {scheme!r}: choose from {', '.join(SCHEMES)}")
+    if batchnorm not in CARRIED:
+        raise ValueError(f"batchnorm {batchnorm!r}: choose from {', '.join(CARRIED)}")
+
+
 def place(matrices: Iterable[Matrix], size: int, scheme: str) -> tuple[Layer, ...]:
     """Lay matrices out one after the other, cut into tokens of `size` entries.
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -14,13 +14,12 @@ from torch import Tensor
 from mzsane.tokens.entries import (
     Entry,
     check_tensors,
-    common_dtype,
     dtype_name,
     dtype_of,
     is_floating,
 )
-from mzsane.tokens.layers import CARRIED, SCHEMES, Layer, channel_matrices, place
-from mzsane.tokens.packing import allocate, pack, rows_of, unpack
+from mzsane.tokens.layers import Layer, channel_matrices, check_settings, place
+from mzsane.tokens.packing import checked, fresh, pack, rows_of, unpack
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,8 @@ class Layout:
 
     Lossless: ``detokenize(tokenize(s), carry(s))`` equals ``s`` bit for bit, for every state dict
     of these shapes and dtypes. Every method takes a single model or, with the same leading
-    axes on every tensor, a stack of models.
+    axes on every tensor, a stack of models. Nothing is rounded: tokens of float64 are float64,
+    those of mixed half precisions float32 (where a NaN stays NaN, of whatever bits). Tied tensors are tokens as often as they are named.
 
     Args:
         shapes: name, shape and dtype (``"float32"``) of every tensor of the state dict, in order.
@@ -49,7 +49,7 @@ class Layout:
     batchnorm: str = "rows"
 
     def __post_init__(self) -> None:
-        _check_settings(self.size, 1, self.scheme, self.batchnorm)
+        check_settings(self.size, 1, self.scheme, self.batchnorm)
 
     def __reduce__(self) -> tuple[type["Layout"], tuple[object, ...]]:
         # Without the cached tensors: a worker computes what it needs.
@@ -74,7 +74,7 @@ class Layout:
         Raises:
             ValueError: if a setting is unknown or `size` is negative.
         """
-        _check_settings(size, 0, scheme, batchnorm)
+        check_settings(size, 0, scheme, batchnorm)
         entries = tuple((n, tuple(t.shape), dtype_name(t.dtype)) for n, t in state.items())
         matrices = channel_matrices(entries, batchnorm)
         largest = max((matrix.columns for matrix in matrices), default=1)
@@ -157,7 +157,7 @@ class Layout:
             ValueError: if a tensor is missing, unknown or of another shape.
         """
         models = self._models(state, self._names)
-        flat = _for([state[name] for name in self._floating], (*models, self.parameters))
+        flat = fresh([state[name] for name in self._floating], (*models, self.parameters))
         for name, start in self.offsets.items():
             values = state[name].reshape(*models, math.prod(self._floating[name]))
             flat.narrow(-1, start, values.shape[-1]).copy_(values)
@@ -196,15 +196,24 @@ class Layout:
                 state[name] = integers[name]
         return state
 
-    def tokenize(self, state: Mapping[str, Tensor]) -> Float[Tensor, "*models tokens d_token"]:
+    def tokenize(
+        self, state: Mapping[str, Tensor], out: Tensor | None = None
+    ) -> Float[Tensor, "*models tokens d_token"]:
         """Tokens of a state dict, zero where padding, in the narrowest dtype that holds them all.
 
+        Args:
+            state: tensors, perhaps stacked over models.
+            out: the result of an earlier call, to be overwritten; None takes fresh memory, which
+                for large models costs as long as writing the tokens does.
+
         Raises:
-            ValueError: if a tensor is missing, unknown or of another shape.
+            ValueError: if a tensor is missing, unknown or of another shape, or `out` is not what a
+                call with this state would return.
         """
         models = self._models(state, self._names)
         values = [state[name] for name in self._names - self._carried]
-        tokens = _for(values, (*models, self.num_tokens, self.size))
+        shape = (*models, self.num_tokens, self.size)
+        tokens = fresh(values, shape) if out is None else checked(out, values, shape)
         pack(state, self.layers, tokens, padding=0)
         return tokens
 
@@ -277,18 +286,3 @@ class Layout:
     @cached_property
     def _carried(self) -> frozenset[str]:
         return self._names - {piece.name for layer in self.layers for piece in layer.pieces}
-
-
-def _for(values: Sequence[Tensor], shape: Sequence[int]) -> Tensor:
-    """Uninitialised memory where `values` are, in the dtype that holds them all."""
-    dtype = common_dtype(value.dtype for value in values)
-    return allocate(shape, dtype, values[0].device if values else None)
-
-
-def _check_settings(size: int, smallest: int, scheme: str, batchnorm: str) -> None:
-    if size < smallest:
-        raise ValueError(f"token size {size}: at least {smallest} is needed")
-    if scheme not in SCHEMES:
-        raise ValueError(f"token scheme {scheme!r}: choose from {', '.join(SCHEMES)}")
-    if batchnorm not in CARRIED:
-        raise ValueError(f"batchnorm {batchnorm!r}: choose from {', '.join(CARRIED)}")

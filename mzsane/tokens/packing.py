@@ -7,10 +7,32 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mzsane.tokens.entries import common_dtype, dtype_name
 from mzsane.tokens.layers import Layer
 
 
-def allocate(shape: Sequence[int], dtype: torch.dtype, device: torch.device | None) -> Tensor:
+def fresh(values: Sequence[Tensor], shape: Sequence[int]) -> Tensor:
+    """Uninitialised memory where `values` are, in the dtype that holds them all."""
+    dtype = common_dtype(value.dtype for value in values)
+    return _allocate(shape, dtype, values[0].device if values else None)
+
+
+def checked(out: Tensor, values: Sequence[Tensor], shape: Sequence[int]) -> Tensor:
+    """`out`, if it is what `fresh` would give.
+
+    Raises:
+        ValueError: if its shape or dtype is another, or it is not contiguous.
+    """
+    dtype = common_dtype(value.dtype for value in values)
+    if out.shape != tuple(shape) or out.dtype != dtype or not out.is_contiguous():
+        raise ValueError(
+            f"out: {dtype_name(out.dtype)} {list(out.shape)} given, contiguous "
+            f"{dtype_name(dtype)} {list(shape)} needed; give what an earlier call returned"
+        )
+    return out
+
+
+def _allocate(shape: Sequence[int], dtype: torch.dtype, device: torch.device | None) -> Tensor:
     """Uninitialised memory.
 
     That of the CPU comes from NumPy, which asks Linux for huge pages: the first touch of many

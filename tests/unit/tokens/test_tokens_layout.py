@@ -10,22 +10,27 @@ from torch import nn
 
 from mzsane.tokens import Layout
 
-DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64, torch.bool]
+FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.float8_e4m3fn]
+DTYPES = [*FLOATS, torch.int64, torch.uint8, torch.bool, torch.complex64]
 MODULES = ["", "a.", "a.weight_head.", "b.1."]
-PARTS = ["weight", "bias", "weight_v", "in_proj_weight", "in_proj_bias", "cls_token", "gamma"]
+PARTS = ["weight", "bias", "in_proj_weight", "in_proj_bias", "cls_token", "pos_embed", "gamma"]
+PARTS += ["weight_g", "weight_v", "parametrizations.weight.original0", "log_sigma2"]
+PARTS += ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "weight_hr_l0_reverse", "bias_k"]
 BUFFERS = ["running_mean", "running_var", "num_batches_tracked"]
 
 NORMALISATION = ["weight", "bias", "running_mean", "running_var"]
 
 names = st.sampled_from([m + p for m in MODULES for p in PARTS + BUFFERS])
-shapes = st.lists(st.integers(0, 4), max_size=4).map(tuple)
+shapes = st.lists(st.integers(0, 3), max_size=5).map(tuple)
 bits = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 def random_tensor(shape, dtype, seed):
     generator = torch.Generator().manual_seed(seed)
     values = torch.randn(shape, generator=generator, dtype=torch.float64)
-    return (values > 0) if dtype is torch.bool else (values * 10).to(dtype)
+    if dtype is torch.bool:
+        return values > 0
+    return (values * 10).abs().to(dtype) if dtype is torch.uint8 else (values * 10).to(dtype)
 
 
 @st.composite
@@ -33,7 +38,7 @@ def normalisations(draw):
     """What BatchNorm and InstanceNorm leave: one shape; with and without scale, shift or mean."""
     module, channels = draw(st.sampled_from(MODULES)), draw(st.integers(0, 4))
     parts = draw(st.lists(st.sampled_from(NORMALISATION), unique=True))
-    dtypes = st.sampled_from(DTYPES[:4])
+    dtypes = st.sampled_from(FLOATS)
     return {module + part: ((channels,), draw(dtypes)) for part in parts}
 
 
@@ -78,6 +83,60 @@ def test_every_state_dict_survives_the_flat_vector_bit_for_bit(state):
     layout = Layout.of(state)
     integers = {name: t for name, t in state.items() if not t.is_floating_point()}
     assert_same_bits(layout.unflatten(layout.flatten(state), integers), state)
+
+
+SPECIAL = [float("inf"), float("-inf"), float("nan"), -0.0, 1e-40, 5e-324, 1e300, 1 + 2**-40]
+
+
+@given(st.lists(st.sampled_from(FLOATS), min_size=1, max_size=3))
+def test_values_at_the_ends_of_every_dtype_survive_beside_other_dtypes(dtypes):
+    special = torch.tensor(SPECIAL, dtype=torch.float64)
+    state = {f"{at}.weight": special.to(dtype) for at, dtype in enumerate(dtypes)}
+    layout = Layout.of(state, 3)
+    restored = (
+        layout.detokenize(layout.tokenize(state), {}),
+        layout.unflatten(layout.flatten(state)),
+    )
+    for found in restored:
+        assert [list(t.isnan()) for t in found.values()] == [
+            list(t.isnan()) for t in state.values()
+        ]
+        assert_same_bits(*({n: t[~t.isnan()] for n, t in s.items()} for s in (found, state)))
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "expected"),
+    [
+        ((torch.float16,), torch.float16),
+        ((torch.bfloat16, torch.bfloat16), torch.bfloat16),
+        ((torch.float16, torch.bfloat16), torch.float32),
+        ((torch.float8_e4m3fn, torch.float16), torch.float32),
+        ((torch.float16, torch.float64), torch.float64),
+        ((torch.float32, torch.int64), torch.float32),
+    ],
+)
+def test_tokens_have_the_narrowest_dtype_that_holds_all_weights(dtypes, expected):
+    state = {f"{at}.weight": torch.zeros(2, dtype=dtype) for at, dtype in enumerate(dtypes)}
+    layout = Layout.of(state)
+    assert layout.tokenize(state).dtype == layout.flatten(state).dtype == expected
+
+
+@settings(deadline=None)
+@given(states(), st.integers(0, 9), schemes, batchnorms)
+def test_memory_given_for_the_tokens_holds_nothing_of_what_it_held(state, size, scheme, batchnorm):
+    layout = Layout.of(state, size, scheme, batchnorm)
+    expected = layout.tokenize(state)
+    used = torch.full_like(expected.double(), 7).to(expected.dtype)
+    assert layout.tokenize(state, out=used) is used
+    assert torch.equal(used.double(), expected.double())
+
+
+def test_memory_of_another_kind_is_refused():
+    state = nn.Linear(3, 4).state_dict()
+    layout = Layout.of(state, 2)
+    for out in (torch.zeros(8, 3), torch.zeros(8, 2).double(), torch.zeros(2, 8).T):
+        with pytest.raises(ValueError, match=r"out: float.* contiguous float32 \[8, 2\] needed"):
+            layout.tokenize(state, out=out)
 
 
 @settings(deadline=None)

@@ -1,5 +1,6 @@
 """Both schemes and every treatment of BatchNorm hold for the layers people use, at known sizes."""
 
+import warnings
 from functools import partial
 
 import pytest
@@ -26,6 +27,12 @@ class Bare(nn.Module):
         self.register_buffer("causal", torch.ones(3, 3).tril().bool())
 
 
+def old_weight_norm(layer):
+    with warnings.catch_warnings():  # deprecated, but zoos have its names, weight_g and weight_v
+        warnings.simplefilter("ignore")
+        return nn.utils.weight_norm(layer)
+
+
 def tied():
     network = nn.Sequential(nn.Embedding(7, 5), nn.Linear(5, 7, bias=False))
     network[1].weight = network[0].weight
@@ -40,6 +47,10 @@ NETWORKS = {
     "lstm": lambda: nn.LSTM(3, 4, num_layers=2, bidirectional=True, proj_size=2),
     "bare": Bare,
     "weight_norm": lambda: weight_norm(nn.Conv1d(2, 3, 2)),
+    "weight_norm_of_old": lambda: old_weight_norm(nn.Linear(3, 4)),
+    "gru": lambda: nn.GRU(3, 4),
+    "volumes": lambda: nn.Sequential(nn.Conv3d(2, 3, 2), nn.BatchNorm3d(3)),
+    "double": lambda: nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)).double(),
     "tied": tied,
     "half": lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).half(),
     "mixed": lambda: nn.Sequential(nn.Linear(3, 4).bfloat16(), nn.BatchNorm1d(4)),
