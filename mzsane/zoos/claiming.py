@@ -1,7 +1,6 @@
-"""A zoo's folder while it is built: of one zoo, by one build, with nothing half done left."""
+"""A zoo's folder while it is built: of one zoo, by one build, with nothing useless left."""
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -9,9 +8,10 @@ from typing import Any
 
 from mzsane.files import replacing, taking_turns
 from mzsane.progress import Progress
+from mzsane.zoos.apart import IMAGES
+from mzsane.zoos.unfinished import sweep
 
 SETTINGS = "zoo.json"
-IMAGES = ".images.safetensors"  # for the processes of a build, gone afterwards
 
 
 def locked(folder: Path, progress: Progress) -> AbstractContextManager[None]:
@@ -22,7 +22,10 @@ def locked(folder: Path, progress: Progress) -> AbstractContextManager[None]:
 
 @contextmanager
 def swept(folder: Path) -> Iterator[None]:
-    """A folder without what a build leaves behind: before (when it was killed) and after."""
+    """A folder without what a build leaves behind: before (when it was killed) and after.
+
+    States from which a long training can go on stay.
+    """
     try:
         _sweep(folder)
         yield
@@ -31,9 +34,7 @@ def swept(folder: Path) -> Iterator[None]:
 
 
 def _sweep(folder: Path) -> None:
-    for leftover in folder.glob(".trial_*"):
-        # a process that outlives a killed build may write while this removes; readers see neither
-        shutil.rmtree(leftover, ignore_errors=True)
+    sweep(folder)
     (folder / IMAGES).unlink(missing_ok=True)
 
 
@@ -56,17 +57,21 @@ def is_claimed(folder: Path, settings: Mapping[str, Any]) -> bool:
     return True
 
 
-def claim(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Record what this zoo is going to be.
+def refuse_foreign(folder: Path) -> None:
+    """Refuse a folder that nobody claimed.
 
     Raises:
-        ValueError: if there are trials that nobody claimed.
+        ValueError: if there are trials in it.
     """
     if any(folder.glob("*/params.json")):
         raise ValueError(
             f"{folder} holds trials but no {SETTINGS}, so it was not built here; give another "
             "zoo_dir, or set zoo.build=false to use them as they are"
         )
+
+
+def claim(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Record what this zoo is going to be."""
     with replacing(folder / SETTINGS) as partial:
         partial.write_text(json.dumps(_identity(settings), indent=1))
 
