@@ -3,12 +3,13 @@
 ::
 
     /                     attributes: format, format_version, name, settings, content_hash;
-                          texts: provenance, report
+                          texts: provenance, skipped, refused
     /shelves/<n>          one architecture; attributes: reference, frame; texts: layout, symmetry,
                           untraced (why there is none), architecture
         weights           [models, parameters] float32 or float16, contiguous, canonical form
         integers          [models, values] int64: the buffers that are not floating-point
         models, epochs    names and completed epochs, by which rows are ordered
+        stamps            [models] int64, rounding and similarity [models, 2] float64: see `Ledger`
         properties/<name> one column per property: float64 with NaN for missing, or strings
 
 Weights are contiguous so that readers map them into memory and touch only what a window needs.
@@ -21,7 +22,7 @@ import h5py
 import numpy as np
 
 FORMAT = "mzsane token store"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 DTYPES = ("float32", "float16")
 ALIGNMENT = 64  # bytes; a matrix mapped into memory should start on a cache line
 COMMAND = "python -m mzsane.preprocess zoo=<name>"

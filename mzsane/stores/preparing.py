@@ -1,44 +1,19 @@
 """From the sources of a zoo to their stores, making what is missing."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal
 
 from mzsane.files import taking_turns
 from mzsane.progress import Progress, silent
+from mzsane.stores.crew import Crew
+from mzsane.stores.listing import Listing, compared
 from mzsane.stores.reading import TokenStore
+from mzsane.stores.source import Source
 from mzsane.stores.writing import write_store
-from mzsane.symmetry import Symmetry
-from mzsane.zoos import Builder, ModelRecord, Skipped
 
-
-@runtime_checkable
-class Download(Protocol):
-    """What brings a zoo onto this machine, `mzsane.zoos.Download` for example."""
-
-    def fetch(self, progress: Progress) -> None:
-        """Bring what is missing."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """One population of models on disk, and the store made of it.
-
-    Args:
-        store: the token store's file.
-        reader: gives every checkpoint of the source, and what could not be read.
-        builder: trains the models where they are missing; None if they come from elsewhere.
-        download: fetches the models where they are missing; None if they are there.
-        symmetry: groups given by hand, for networks that cannot be traced; None traces them.
-    """
-
-    store: str | Path
-    reader: Callable[[], Iterator[ModelRecord | Skipped]]
-    builder: Builder | None = None
-    download: Download | None = None
-    symmetry: Symmetry | None = None
+State = Literal["missing", "changed", "grown", "equal"]
 
 
 def prepare(
@@ -46,59 +21,142 @@ def prepare(
     tokens: Mapping[str, Any],
     *,
     build: bool = True,
+    download: bool = False,
     align: bool = True,
-    workers: int = 1,
+    crew: Crew | None = None,
     progress: Progress = silent,
 ) -> dict[str, TokenStore]:
     """Open every source's store, having made it where it was missing or out of date.
 
-    A store is out of date if its zoo was to be built otherwise, or its models aligned otherwise.
-    Of several processes that need the same store, one makes it and the others wait.
+    New checkpoints of a zoo are appended to its store. The store is made anew if checkpoints have
+    changed or vanished, if its zoo was to be built otherwise, or its models aligned otherwise. A
+    zoo that was built or downloaded can be removed when it is stored. Of several processes that
+    need the same store, one makes it and the others wait.
 
     Args:
         sources: by name.
         tokens: `size`, `scheme` and `batchnorm` of the layout.
-        build: whether to make what is missing: models by training, stores from models.
+        build: whether to make what is missing: models by training, stores from models. If not,
+            stores are used as they are.
+        download: whether to fetch published models that are missing.
         align: whether stores hold models in canonical form.
-        workers: processes that align.
+        crew: who reads and aligns; None works in this process.
         progress: see `write_store`.
 
     Raises:
-        FileNotFoundError: a store is missing and `build` is off.
+        FileNotFoundError: a store is missing and `build` is off, or a zoo that cannot be made.
         ValueError: there are no sources, or a store was written with other token settings.
+        OSError: a store cannot be written.
     """
     if not sources:
         raise ValueError("zoo.sources is empty: name a zoo, for example zoo=digits+printed")
     stores = {}
     for name, source in sources.items():
-        path, origin = Path(source.store), {"built": _built(source), "aligned": align}
+        path = Path(source.store)
         if not build and not path.exists():
             raise FileNotFoundError(
                 f"{path}: the store of source '{name}' is missing and zoo.build=false; "
                 f"run `python -m mzsane.preprocess zoo={name}`, or set zoo.build=true"
             )
-        if build and not _current(path, origin):
+        if build and _state(source, tokens, align) != "equal":
             with _alone(path, progress):
-                if not _current(path, origin):  # another process may have made it meanwhile
-                    _bring(source, progress)
-                    write_store(
-                        path, source.reader(), name=name, align=align, provenance=origin,
-                        workers=workers, progress=progress, **tokens,
-                    )  # fmt: skip
-        stores[name] = _with_tokens(TokenStore.open(path), tokens)
+                _make(name, source, tokens, align, download, crew, progress)
+        stores[name] = _opened(path, tokens)
     return stores
 
 
-def _built(source: Source) -> dict[str, Any] | None:
-    return source.builder.settings if source.builder else None
-
-
-def _bring(source: Source, progress: Progress) -> None:
-    """Make sure that there is something to read."""
+def _make(
+    name: str,
+    source: Source,
+    tokens: Mapping[str, Any],
+    align: bool,
+    download: bool,
+    crew: Crew | None,
+    progress: Progress,
+) -> None:
+    """Bring the models here and store them; another process may have done so meanwhile."""
+    state = _state(source, tokens, align)
+    if state == "equal":
+        return
     if source.builder:
         source.builder.build(progress)
-    elif source.download:
+    elif source.download and download:
         source.download.fetch(progress)
+    listing = _listing(name, source)
+    path = Path(source.store)
+    old = _opened(path, tokens) if state == "grown" else None
+    if old and compared(old, listing, source.settings.get("epochs")) == "changed":
+        old = None
+    write_store(
+        path,
+        [*listing.records, *listing.skipped],
+        name=name,
+        align=align,
+        symmetry=source.symmetry,
+        provenance=_provenance(source, align),
+        extend=old,
+        crew=crew,
+        progress=progress,
+        **tokens,
+    )
+
+
+def _state(source: Source, tokens: Mapping[str, Any], align: bool) -> State:
+    """How a store compares with what it should hold.
+
+    What was built is known by its settings. Other zoos are listed; one that was downloaded may
+    have been removed since.
+    """
+    path = Path(source.store)
+    if not path.exists():
+        return "missing"
+    store = _opened(path, tokens)
+    wanted, made = _decisive(_provenance(source, align)), _decisive(store.provenance)
+    if wanted != made:
+        return "changed"
+    if store.provenance["origin"] != source.origin:
+        return "grown"  # by models: everything else is decisive
+    if source.builder:
+        return "equal"
+    try:
+        return compared(store, Listing.of(source.reader()), source.settings.get("epochs"))
+    except FileNotFoundError as error:
+        if source.download:
+            return "equal"
+        raise FileNotFoundError(f"{error}; zoo.build=false takes {path} as it is") from error
+
+
+def _provenance(source: Source, align: bool) -> dict[str, Any]:
+    return {
+        "origin": source.origin,
+        "read": source.settings,
+        "checksums": source.checksums,
+        "aligned": align,
+        "symmetry": source.symmetry.to_json() if source.symmetry else None,
+    }
+
+
+def _decisive(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """What a store cannot be appended to if it differs."""
+    built = provenance["origin"]["built"]
+    return {
+        "built": {**built, "num_models": None} if built else None,
+        "aligned": provenance["aligned"],
+        "symmetry": provenance["symmetry"],
+        "architecture": provenance["read"].get("architecture"),
+    }
+
+
+def _listing(name: str, source: Source) -> Listing:
+    try:
+        return Listing.of(source.reader())
+    except FileNotFoundError as error:
+        if not source.download:
+            raise
+        raise FileNotFoundError(
+            f"{error}; fetch it with `python -m mzsane.download zoo={name}`, or set "
+            "zoo.download=true"
+        ) from error
 
 
 def _alone(path: Path, progress: Progress) -> AbstractContextManager[None]:
@@ -108,15 +166,13 @@ def _alone(path: Path, progress: Progress) -> AbstractContextManager[None]:
     return taking_turns(path.with_name(f".{path.name}.lock"), lambda: progress(stage, 0, None))
 
 
-def _current(path: Path, origin: Mapping[str, Any]) -> bool:
-    """Whether a store is there and was made as asked for; a damaged one is an error."""
-    if not path.exists():
-        return False
-    recorded = TokenStore.open(path).provenance
-    return all(recorded.get(key) == value for key, value in origin.items())
+def _opened(path: Path, tokens: Mapping[str, Any]) -> TokenStore:
+    """A store with these tokens.
 
-
-def _with_tokens(store: TokenStore, tokens: Mapping[str, Any]) -> TokenStore:
+    Raises:
+        ValueError: it has others, or is damaged.
+    """
+    store = TokenStore.open(path)
     for key, wanted in tokens.items():
         if store.settings[key] != wanted:
             raise ValueError(

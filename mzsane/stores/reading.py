@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from torch import Tensor
 
 from mzsane.architectures import Architecture
 from mzsane.stores.format import COMMAND, FORMAT, FORMAT_VERSION, get_columns, get_strings, get_text
+from mzsane.stores.journal import Refused
 from mzsane.stores.report import Report
 from mzsane.stores.selection import chosen_epochs, chosen_models
-from mzsane.stores.shelf import Shelf
+from mzsane.stores.shelf import Ledger, Shelf
 from mzsane.symmetry import Symmetry
 from mzsane.tokens import Layout
+from mzsane.zoos import Skipped
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +34,8 @@ class TokenStore:
         name: of the source.
         settings: token size as asked for (0 = largest row), scheme, batchnorm, dtype.
         provenance: where the models come from.
-        report: what was taken, skipped, rounded when the store was written.
+        skipped: members of the zoo that are no checkpoints.
+        refused: checkpoints that could not be stored.
         content_hash: SHA-256 over all shelves; equal for equal models, whenever they were stored.
         architectures: a shelf for each.
     """
@@ -40,7 +44,8 @@ class TokenStore:
     name: str
     settings: dict[str, Any]
     provenance: dict[str, Any]
-    report: Report
+    skipped: tuple[Skipped, ...]
+    refused: tuple[Refused, ...]
     content_hash: str
     architectures: tuple[Shelf, ...]
 
@@ -69,6 +74,12 @@ class TokenStore:
                 raise ValueError(
                     f"{path}: a token store that lacks a part ({error}); make it with `{COMMAND}`"
                 ) from error
+
+    @cached_property
+    def report(self) -> Report:
+        """What was taken, skipped, rounded when the store was written."""
+        refused = (Skipped(one.path, one.reason) for one in self.refused)
+        return Report.of(self.architectures, [*self.skipped, *refused])
 
     @property
     def d_token(self) -> int:
@@ -99,10 +110,15 @@ class TokenStore:
         Given to `write_store`, they make another source of the same architectures share the
         canonical form of this one.
         """
-        return {
-            shelf.architecture.fingerprint: shelf.state(shelf.reference)
+        owners = {
+            shelf.frame: shelf.state(shelf.reference)
             for shelf in self.architectures
-            if shelf.architecture is not None and shelf.reference is not None
+            if shelf.reference is not None
+        }
+        return {
+            shelf.architecture.fingerprint: owners[shelf.frame]
+            for shelf in self.architectures
+            if shelf.architecture is not None and shelf.frame in owners
         }
 
     def verify(self) -> None:
@@ -138,7 +154,8 @@ def _fields(file: h5py.File) -> dict[str, Any]:
         "name": file.attrs["name"],
         "settings": json.loads(file.attrs["settings"]),
         "provenance": json.loads(get_text(file, "provenance")),
-        "report": Report.from_json(get_text(file, "report")),
+        "skipped": tuple(Skipped(*each) for each in json.loads(get_text(file, "skipped"))),
+        "refused": tuple(Refused(*each) for each in json.loads(get_text(file, "refused"))),
         "content_hash": file.attrs.get("content_hash", ""),
     }
 
@@ -157,6 +174,7 @@ def _shelf(path: Path, source: str, group: h5py.Group) -> Shelf:
         source=source,
         layout=Layout.from_json(get_text(group, "layout")),
         symmetry=Symmetry.from_json(symmetry) if symmetry else None,
+        untraced=get_text(group, "untraced"),
         architecture=Architecture.from_json(architecture) if architecture else None,
         reference=None if reference < 0 else reference,
         frame=group.attrs["frame"],
@@ -164,6 +182,7 @@ def _shelf(path: Path, source: str, group: h5py.Group) -> Shelf:
         epochs=group["epochs"][()],
         integers=group["integers"][()],
         properties=get_columns(group["properties"]),
+        ledger=Ledger(*(group[name][()] for name in Ledger._fields)),
         offset=weights.id.get_offset() or 0,
         dtype=weights.dtype.name,
     )

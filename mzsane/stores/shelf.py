@@ -1,12 +1,13 @@
 """All checkpoints of one architecture in a store."""
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +18,22 @@ from mzsane.architectures import Architecture
 from mzsane.stores.selection import chosen_epochs, chosen_models
 from mzsane.symmetry import Symmetry
 from mzsane.tokens import Layout
+
+
+class Ledger(NamedTuple):
+    """How each row came to be.
+
+    Attributes:
+        stamps: of the file that it was read from, hashed; 0 if unknown.
+        rounding: largest absolute difference between a weight and what is stored of it; norm of
+            these differences as a share of the norm of the weights.
+        similarity: cosine with the reference over the tensors that the symmetry moves, before
+            and after aligning; NaN if the row was not aligned.
+    """
+
+    stamps: Int64[np.ndarray, " models"]
+    rounding: Float[np.ndarray, "models 2"]
+    similarity: Float[np.ndarray, "models 2"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,15 +48,18 @@ class Shelf:
         source: the store's name.
         layout: how a row becomes tokens or a state dict.
         symmetry: permutations that leave the network's function as it is; None where unknown.
+        untraced: why it is unknown.
         architecture: how to build the network; None where unknown.
-        reference: row to which the others were aligned; None if that is outside the store, or
-            nothing was aligned.
-        frame: SHA-256 of the reference's weights: stores that share it are aligned to each other.
+        reference: row to which the others were aligned; None if that is on another shelf or
+            outside the store, or nothing was aligned.
+        frame: SHA-256 of the reference's weights: shelves that share it are aligned to each other.
             Empty if nothing was aligned.
         models: name of each row's model.
         epochs: of each row.
         integers: values of the buffers that are not floating-point, in state-dict order.
-        properties: a column each; missing numbers are NaN, missing strings empty.
+        properties: a column each; missing numbers are NaN, missing strings empty. Every shelf has
+            ``weights::max_abs`` and ``weights::norm``.
+        ledger: how each row came to be.
         offset: of the weights in the file, in bytes.
         dtype: of the stored weights.
     """
@@ -48,6 +68,7 @@ class Shelf:
     source: str
     layout: Layout
     symmetry: Symmetry | None
+    untraced: str
     architecture: Architecture | None
     reference: int | None
     frame: str
@@ -55,6 +76,7 @@ class Shelf:
     epochs: Int64[np.ndarray, " models"]
     integers: Int64[np.ndarray, "models values"]
     properties: dict[str, np.ndarray]
+    ledger: Ledger
     offset: int
     dtype: str
 
@@ -115,10 +137,17 @@ class Shelf:
         return buffers
 
     def digest(self) -> str:
-        """SHA-256 over weights, buffers, names, epochs and layout."""
-        digest = sha256(self.layout.to_json().encode())
-        digest.update("\n".join(self.models).encode())
+        """SHA-256 over all that a reader sees: weights, names, properties, symmetry."""
+        texts = [
+            self.layout.to_json(),
+            self.symmetry.to_json() if self.symmetry else "",
+            self.architecture.to_json() if self.architecture else "",
+            *self.models,
+        ]
+        digest = sha256(json.dumps(texts).encode())
         digest.update(self.epochs.tobytes() + self.integers.tobytes())
+        for name, column in sorted(self.properties.items()):
+            digest.update(json.dumps([name, column.tolist()]).encode())
         for row in self.weights:
             digest.update(row.tobytes())
         return digest.hexdigest()

@@ -1,111 +1,143 @@
-"""Sorting a stream of models by architecture, on disk: a zoo need not fit into memory."""
+"""Checkpoints as raw rows on disk: a zoo need not fit into memory.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+A worker writes the rows that it read into a file of its own::
+
+    <n>.rows    for each checkpoint, one after the other:
+                its weights (float32 or float16), then its other buffers (int64)
+
+Where a row lies and its checksum are kept in a journal (`mzsane.stores.journal`).
+"""
+
+import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from mzsane.architectures import Architecture
 from mzsane.tokens import Layout
 from mzsane.zoos import ModelRecord
 
 
-@dataclass
-class Pile:
-    """The checkpoints of one architecture in the order in which they came.
+class Place(NamedTuple):
+    """Where a row lies.
 
     Attributes:
-        file: raw rows of `dtype`, one after the other.
-        layout: of every row.
-        architecture: how to build it, if known.
-        dtype: of the stored weights.
-        keys: model and epoch of each row.
-        integers: of each row.
-        properties: of each row.
-        rounding: largest absolute rounding error of each row.
+        file: name in the spool's folder.
+        offset: of its first byte.
+        checksum: CRC-32 of weights and buffers.
     """
 
-    file: Path
+    file: str
+    offset: int
+    checksum: int
+
+
+class Facts(NamedTuple):
+    """What is measured on a checkpoint when it is read.
+
+    Attributes:
+        rounding: largest absolute difference between a weight and what is stored of it.
+        relative: norm of these differences, as a share of the norm of the weights.
+        max_abs: largest absolute weight.
+        norm: Euclidean norm of all weights.
+    """
+
+    rounding: float
+    relative: float
+    max_abs: float
+    norm: float
+
+
+class Read(NamedTuple):
+    """A checkpoint that is on disk now."""
+
     layout: Layout
-    architecture: Architecture | None
-    dtype: str
-    keys: list[tuple[str, int]] = field(default_factory=list)
-    integers: list[np.ndarray] = field(default_factory=list)
-    properties: list[dict[str, float | str]] = field(default_factory=list)
-    rounding: list[float] = field(default_factory=list)
-
-    def add(self, record: ModelRecord, state: Mapping[str, Tensor]) -> None:
-        """Append a checkpoint, its weights already read.
-
-        Raises:
-            ValueError: why it cannot be stored.
-        """
-        row, error = _rounded(_finite(self.layout.flatten(state)), self.dtype)
-        integers = _integers(self.layout, state)
-        with self.file.open("ab") as file:
-            file.write(row.tobytes())
-        self.keys.append((record.model, record.epoch))
-        self.integers.append(integers)
-        self.properties.append(record.properties)
-        self.rounding.append(error)
-
-    def rows(self) -> np.ndarray:
-        """All rows, mapped into memory, in the order in which they came."""
-        shape = (len(self.keys), self.layout.parameters)
-        return (
-            np.zeros(shape, self.dtype)
-            if 0 in shape
-            else np.memmap(self.file, self.dtype, "r", 0, shape)
-        )
-
-    def order(self) -> list[int]:
-        """Rows by model and epoch."""
-        return sorted(range(len(self.keys)), key=self.keys.__getitem__)
+    place: Place
+    facts: Facts
 
 
-class Spool:
-    """A pile for each architecture.
+class Reading(NamedTuple):
+    """A task: some records, and the file into which a worker writes their rows."""
+
+    records: Sequence[ModelRecord]
+    file: Path
+
+
+def read_rows(tokens: dict[str, Any], dtype: str, task: Reading) -> list[Read | str]:
+    """Read checkpoints and write their rows; in the place of a bad one stands the reason.
 
     Args:
-        folder: for temporary files, as large as the zoo's weights.
         tokens: settings of `Layout.of`.
-        dtype: of the stored weights.
+        dtype: of stored weights.
+        task: what to read, and where to.
+
+    Raises:
+        OSError: if the file cannot be written.
     """
+    results: list[Read | str] = []
+    with task.file.open("wb") as file:
+        for record in task.records:
+            try:
+                layout, content, facts = _row(record, tokens, dtype)
+            except (ValueError, OSError) as error:
+                results.append(str(error))
+                continue
+            place = Place(task.file.name, file.tell(), crc32(content))
+            file.write(content)
+            results.append(Read(layout, place, facts))
+    return results
 
-    def __init__(self, folder: Path, tokens: Mapping[str, int | str], dtype: str) -> None:
-        self.folder, self.tokens, self.dtype = folder, tokens, dtype
-        self._piles: dict[tuple[str, Layout], Pile] = {}
-        self._seen: set[tuple[str, int]] = set()
 
-    @property
-    def piles(self) -> list[Pile]:
-        """Those that hold something, in the order of their architectures' first models."""
-        return [pile for pile in self._piles.values() if pile.keys]
+def row_bytes(layout: Layout, dtype: str) -> int:
+    """Size of a row with its buffers."""
+    return layout.parameters * np.dtype(dtype).itemsize + 8 * num_integers(layout)
 
-    def add(self, record: ModelRecord) -> None:
-        """Put a checkpoint on its pile.
 
-        Raises:
-            ValueError: why it cannot be stored.
-        """
-        if (key := (record.model, record.epoch)) in self._seen:
-            raise ValueError("the zoo has this model and epoch twice; the first one is stored")
-        state = record.load()
-        self._pile(record, state).add(record, state)
-        self._seen.add(key)
+def num_integers(layout: Layout) -> int:
+    """Values of the buffers that are not floating-point."""
+    return sum(math.prod(shape) for name, shape, _ in layout.shapes if name not in layout.offsets)
 
-    def _pile(self, record: ModelRecord, state: Mapping[str, Tensor]) -> Pile:
-        layout = Layout.of(state, **self.tokens)
-        architecture = record.architecture
-        key = (architecture.fingerprint if architecture else "", layout)
-        if key not in self._piles:
-            file = self.folder / f"{len(self._piles)}.rows"
-            self._piles[key] = Pile(file, layout, architecture, self.dtype)
-        return self._piles[key]
+
+def load_row(
+    folder: Path, place: Place, layout: Layout, dtype: str
+) -> tuple[np.ndarray, Int64[np.ndarray, " values"]]:
+    """Weights and buffers of a row, a copy."""
+    size = row_bytes(layout, dtype)
+    content = np.fromfile(folder / place.file, np.uint8, size, offset=place.offset)
+    end = layout.parameters * np.dtype(dtype).itemsize
+    return content[:end].view(dtype), content[end:].view(np.int64)
+
+
+def is_whole(folder: Path, place: Place, size: int) -> bool:
+    """Whether a row is on disk as it was written."""
+    try:
+        with (folder / place.file).open("rb") as file:
+            file.seek(place.offset)
+            return crc32(file.read(size)) == place.checksum
+    except FileNotFoundError:
+        return False
+
+
+def _row(record: ModelRecord, tokens: dict[str, Any], dtype: str) -> tuple[Layout, bytes, Facts]:
+    """A checkpoint as it is stored.
+
+    Raises:
+        ValueError: why it cannot be.
+        OSError: it cannot be read.
+    """
+    state = record.load()
+    layout = Layout.of(state, **tokens)
+    flat = _finite(layout.flatten(state))
+    stored = flat.to(getattr(torch, dtype))
+    if not stored.isfinite().all():
+        raise ValueError(f"its largest weight, {flat.abs().max():.3g}, is beyond {dtype}")
+    content = stored.numpy().tobytes() + _integers(layout, state).tobytes()
+    return layout, content, _facts(flat, stored)
 
 
 def _finite(flat: Float[Tensor, " parameters"]) -> Float[Tensor, " parameters"]:
@@ -114,18 +146,19 @@ def _finite(flat: Float[Tensor, " parameters"]) -> Float[Tensor, " parameters"]:
     return flat
 
 
-def _rounded(
-    flat: Float[Tensor, " parameters"], dtype: str
-) -> tuple[Float[np.ndarray, " parameters"], float]:
-    """The row as it is stored, and the largest absolute error this makes."""
-    stored = flat.to(getattr(torch, dtype))
-    if not stored.isfinite().all():
-        raise ValueError(f"its largest weight, {flat.abs().max():.3g}, is beyond {dtype}")
-    error = (flat.double() - stored.double()).abs().max() if len(flat) else 0.0
-    return stored.numpy(), float(error)
+def _facts(flat: Float[Tensor, " parameters"], stored: Float[Tensor, " parameters"]) -> Facts:
+    if not len(flat):
+        return Facts(0.0, 0.0, 0.0, 0.0)
+    exact = flat.double()
+    norm, largest = float(torch.linalg.vector_norm(exact)), float(exact.abs().max())
+    if flat.dtype == stored.dtype:
+        return Facts(0.0, 0.0, largest, norm)
+    error = exact - stored.double()
+    relative = float(torch.linalg.vector_norm(error)) / norm if norm else 0.0
+    return Facts(float(error.abs().max()), relative, largest, norm)
 
 
-def _integers(layout: Layout, state: Mapping[str, Tensor]) -> Int64[np.ndarray, " values"]:
+def _integers(layout: Layout, state: dict[str, Tensor]) -> Int64[np.ndarray, " values"]:
     """Buffers that are not floating-point, in state-dict order."""
     names = [name for name, _, _ in layout.shapes if name not in layout.offsets]
     if complex_ := [name for name in names if state[name].is_complex()]:

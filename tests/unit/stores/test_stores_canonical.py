@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mzsane.stores import TokenStore, write_store
+from mzsane.stores import Crew, TokenStore, write_store
 from mzsane.symmetry import similarity
 from mzsane.zoos import split_of
 
@@ -86,7 +86,7 @@ def test_without_alignment_the_symmetry_is_stored_and_nothing_moves(tmp_path, zo
 
 def test_the_number_of_workers_changes_nothing(tmp_path, zoo):
     for workers in (1, 2):
-        write_store(tmp_path / f"{workers}.h5", zoo("mlp", 40), name="a", workers=workers)
+        write_store(tmp_path / f"{workers}.h5", zoo("mlp", 40), name="a", crew=Crew(workers))
     one, two = (TokenStore.open(tmp_path / f"{workers}.h5") for workers in (1, 2))
     assert one.content_hash == two.content_hash
 

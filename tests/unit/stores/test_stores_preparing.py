@@ -49,7 +49,7 @@ def test_a_store_of_another_zoo_or_alignment_is_made_anew(source, change):
     source = replace(source, builder=replace(source.builder, seed=change.get("seed", 0)))
     store = prepare({"a": source}, TOKENS, align=change.get("align", True))["a"]
     assert len(source.builder.builds) == 2
-    assert store.provenance["built"] == source.builder.settings
+    assert store.provenance["origin"]["built"] == source.origin["built"]
     assert store.provenance["aligned"] == change.get("align", True)
 
 

@@ -43,11 +43,11 @@ def test_foreign_files_are_refused(tmp_path):
 def test_another_format_version_is_refused(path):
     with h5py.File(path, "r+") as file:
         file.attrs["format_version"] = 99
-    with pytest.raises(ValueError, match=r"format 99.*reads format 1"):
+    with pytest.raises(ValueError, match=r"format 99.*reads format 2"):
         TokenStore.open(path)
 
 
-@pytest.mark.parametrize("part", ["shelves", "report", "shelves/0/weights"])
+@pytest.mark.parametrize("part", ["shelves", "refused", "shelves/0/weights", "shelves/0/stamps"])
 def test_a_store_that_lacks_a_part_is_refused(path, part):
     with h5py.File(path, "r+") as file:
         del file[part]

@@ -1,0 +1,125 @@
+"""Who does long work: this process while that is quickest, else others, here or on a cluster."""
+
+import signal
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, TypeVar
+
+import torch
+from joblib import Parallel, delayed, effective_n_jobs, parallel_config
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+STARTING = 4.0  # seconds until joblib's processes have imported torch, on two cores
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Does tasks in order.
+
+    Args:
+        workers: processes; 1 works in this one, -1 takes every core, or all of a cluster.
+        backend: of joblib. ``loky``, processes of this machine, are started only when they pay;
+            any other, such as ``dask``, gets all tasks.
+        scheduler: address of Dask's scheduler, ``tcp://host:8786``; None starts a cluster on this
+            machine. Its workers must see the stores' folder under the same path.
+    """
+
+    workers: int = 1
+    backend: str = "loky"
+    scheduler: str | None = None
+
+    def map(self, work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
+        """Results in the order of the tasks; leaving early ends the processes.
+
+        Args:
+            work: can be sent to another process; runs with one thread.
+            tasks: what it is called with.
+
+        Raises:
+            ValueError: a backend that joblib does not know, or whose library is missing.
+        """
+        done = 0
+        if self.backend == "loky":
+            quickest = float("inf")
+            while done < len(tasks) and not self._pays(quickest, len(tasks) - done):
+                started = perf_counter()
+                result = _alone(work, tasks[done])
+                quickest = min(quickest, perf_counter() - started)
+                done += 1
+                yield result
+        if done < len(tasks):
+            yield from self._together(work, tasks[done:])
+
+    def split(self, count: int, largest: int) -> list[slice]:
+        """`count` things in tasks of at most `largest`, several for every worker."""
+        workers = effective_n_jobs(self.workers) if self.backend == "loky" else count
+        size = min(max(count // (4 * workers), 1), largest)
+        return [slice(first, first + size) for first in range(0, count, size)]
+
+    def _pays(self, seconds: float, tasks: int) -> bool:
+        """Whether other processes would be done sooner; unknown before the first task."""
+        processes = min(effective_n_jobs(self.workers), tasks)
+        known = seconds < float("inf") and processes > 1
+        return known and seconds * tasks * (1 - 1 / processes) > STARTING
+
+    def _together(self, work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
+        with _settings(self.backend, self.scheduler) as settings:
+            with parallel_config(**settings):
+                results = Parallel(
+                    self.workers, return_as="generator", batch_size=1, **_deaf(self.backend)
+                )(delayed(_alone)(work, task) for task in tasks)
+            try:
+                yield from results
+            finally:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # joblib's advice to those who leave early
+                    results.close()
+
+
+def _deaf(backend: str) -> dict[str, Any]:
+    """Ctrl-C reaches every process of a terminal; only the one that waits should obey it."""
+    if backend != "loky":
+        return {}
+    return {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
+
+
+@contextmanager
+def _settings(backend: str, scheduler: str | None) -> Iterator[dict[str, Any]]:
+    """Arguments of `joblib.parallel_config`, with Dask's client open."""
+    if backend != "dask":
+        try:
+            with parallel_config(backend=backend):
+                pass
+        except ValueError as error:
+            raise ValueError(f"preprocess.backend={backend}: joblib has none such") from error
+        yield {"backend": backend}
+        return
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ValueError(
+            "preprocess.backend=dask: distributed is missing; pip install 'mzsane[dask]'"
+        ) from error
+    try:
+        client = Client(scheduler, set_as_default=False)
+    except OSError as error:
+        raise ValueError(
+            f"preprocess.scheduler={scheduler}: no Dask scheduler answers there ({error})"
+        ) from error
+    with client:
+        yield {"backend": "dask", "client": client}
+
+
+def _alone(work: Callable[[Task], Result], task: Task) -> Result:
+    """With one thread, so that the result does not depend on who works."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return work(task)
+    finally:
+        torch.set_num_threads(threads)
