@@ -68,6 +68,13 @@ class BuildZoo(Inputs):
 
 
 @dataclass
+class DownloadZoo(Inputs):
+    """The top level of `conf/download.yaml`."""
+
+    zoo: Zoo = field(default_factory=Zoo)
+
+
+@dataclass
 class Preprocess(Inputs):
     """The top level of `conf/preprocess.yaml`."""
 
@@ -95,7 +102,9 @@ class Run(Preprocess):
 
 def register_schemas() -> None:
     """Make the schemas known to Hydra under the names that `conf/*.yaml` list first."""
-    schemas = {"train": Run, "preprocess": Preprocess, "build_zoo": BuildZoo}
+    schemas = {
+        "train": Run, "preprocess": Preprocess, "build_zoo": BuildZoo, "download": DownloadZoo
+    }  # fmt: skip
     for name, schema in schemas.items():
         ConfigStore.instance().store(name=f"schema_{name}", node=schema)
 

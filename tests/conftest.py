@@ -1,5 +1,15 @@
-"""One thread: with more, torch's workers wait for each other on a busy machine."""
+"""What all tests share."""
 
+import pytest
 import torch
+from misbehaving import Misbehaving
 
+# with more threads, torch's workers wait for each other on a busy machine
 torch.set_num_threads(1)
+
+
+@pytest.fixture
+def server():
+    """A server of files on this machine that errs when it is told to."""
+    with Misbehaving() as running:
+        yield running
