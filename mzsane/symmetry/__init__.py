@@ -1,9 +1,10 @@
 """Permutation symmetries: found by tracing, proven by running, used to align models."""
 
-from mzsane.symmetry.groups import Group, Permutation, Place, Symmetry
+from mzsane.symmetry.groups import Permutation, Symmetry
 from mzsane.symmetry.matching import Matcher, match, similarity
+from mzsane.symmetry.places import Group, Place
 from mzsane.symmetry.proof import trace_error
-from mzsane.symmetry.tracing import trace
+from mzsane.symmetry.tracing import trace, verify
 
 __all__ = [
     "Group",
@@ -15,4 +16,5 @@ __all__ = [
     "similarity",
     "trace",
     "trace_error",
+    "verify",
 ]

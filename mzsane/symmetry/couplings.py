@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mzsane.symmetry.axes import Axis, Part, unify
-from mzsane.symmetry.groups import Place
-from mzsane.symmetry.operators import CHOSEN, SPATIAL, Value, cut_some, result
+from mzsane.symmetry.moving import cut_some
+from mzsane.symmetry.operators import result
+from mzsane.symmetry.places import Place
+from mzsane.symmetry.values import CHOSEN, SPATIAL, Value
 
 INPUTS = "it is tied to the network's inputs"
 OUTPUTS = "it is tied to the network's outputs"
@@ -87,9 +89,9 @@ class _Recorder(TorchDispatchMode):
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
         """Runs one operation and records its results."""
-        outputs = func(*args, **(kwargs or {}))
         name = func.overloadpacket.__name__
         arguments = _convert([*args, *(kwargs or {}).values()], self)
+        outputs = func(*args, **(kwargs or {}))
         several = outputs if isinstance(outputs, tuple | list) else [outputs]
         results = [tensor for tensor in several if isinstance(tensor, Tensor)]
         if name in SPLITS:

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mzsane.symmetry.groups import Group, Permutation, Symmetry
+from mzsane.symmetry.groups import Permutation, Symmetry
+from mzsane.symmetry.places import Group
 
 TOLERANCE = 1e-9  # relative to the largest output; rounding stays near 1e-14, a wrong group near 1
 VISIBLE = 1e-6

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from mzsane.symmetry.couplings import Coupling, couplings
-from mzsane.symmetry.groups import Group, Symmetry, compatible
+from mzsane.symmetry.groups import Symmetry
+from mzsane.symmetry.places import Group, compatible
 from mzsane.symmetry.proof import Witness, double_copy, refute
 
 
@@ -31,10 +32,10 @@ def trace(module: nn.Module, example: Tensor) -> Symmetry:
         network, inputs = double_copy(module, example)
         witness = Witness.of(network, inputs)
         candidates = couplings(network, inputs)
-        return proven(candidates, witness)
+        return _proven(candidates, witness)
 
 
-def proven(candidates: Sequence[Coupling], witness: Witness) -> Symmetry:
+def _proven(candidates: Sequence[Coupling], witness: Witness) -> Symmetry:
     """The candidates that leave the function as it is; the others are rejected with a reason."""
     groups: list[Group] = []
     rejected: list[str] = []
@@ -57,6 +58,24 @@ def _clash(group: Group, others: Sequence[Group]) -> str | None:
             if other != place and not compatible(place, group.size, other, each.size):
                 return f"it overlaps with another group on axis {place.axis} of {place.tensor}"
     return None
+
+
+def verify(module: nn.Module, example: Tensor, symmetry: Symmetry) -> None:
+    """Proves every group of a symmetry on random weights, for groups given by hand.
+
+    Args:
+        module: a network of the architecture.
+        example: a batch of inputs; floating-point ones only lend their shape to the proof.
+        symmetry: what is claimed of it.
+
+    Raises:
+        ValueError: a group changes the outputs or lacks a tensor, or the network cannot be run.
+    """
+    with torch.random.fork_rng(devices=[]):
+        witness = Witness.of(*double_copy(module, example))
+    for group in symmetry.groups:
+        if reason := refute(witness, group):
+            raise ValueError(f"symmetry group {group.name} of {type(module).__name__}: {reason}")
 
 
 @contextmanager

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from mzsane.symmetry.groups import Group, Place, Symmetry, along_axis, check_place
+from mzsane.symmetry.groups import Symmetry
+from mzsane.symmetry.places import Group, Place, along_axis, check_place
 
 STATISTICS = ("running_mean", "running_var")
 
