@@ -4,6 +4,7 @@ from mzsane.zoos.building import Builder
 from mzsane.zoos.downloading import Download
 from mzsane.zoos.filters import Accuracy, Filter, First, Magnitude, Quantile, keep
 from mzsane.zoos.loading import load_weights
+from mzsane.zoos.reading import read_zoo
 from mzsane.zoos.recognition import recognise
 from mzsane.zoos.records import ModelRecord, Skipped, held
 from mzsane.zoos.serving import DownloadTrials
@@ -27,6 +28,7 @@ __all__ = [
     "load_weights",
     "order",
     "read_trials",
+    "read_zoo",
     "recognise",
     "split_of",
 ]

@@ -3,7 +3,8 @@
 import re
 import warnings
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from io import BufferedIOBase
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -63,7 +64,7 @@ def weights_in(document: Any) -> dict[str, Tensor]:
     return fold_spreads(_renamed(tensors, _COPIES + (_ATTRIBUTES if lightning else ())))
 
 
-def _document(file: BinaryIO, trust_pickle: bool) -> Any:
+def _document(file: BufferedIOBase, trust_pickle: bool) -> Any:
     """What a file holds, of either format."""
     try:
         if _is_safetensors(file):
@@ -75,7 +76,7 @@ def _document(file: BinaryIO, trust_pickle: bool) -> Any:
         raise ValueError(f"cannot be loaded: {sentence(error)}") from error
 
 
-def _is_safetensors(file: BinaryIO) -> bool:
+def _is_safetensors(file: BufferedIOBase) -> bool:
     """Whether a length and the brace of a JSON object come first, as in no file of torch."""
     start = file.read(9)
     file.seek(0)

@@ -1,0 +1,178 @@
+"""One way in for zoos of any layout: what lies there decides how it is read."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mzsane.architectures import Architecture
+from mzsane.zoos.archives import COMPRESSED, TAR, ZIP, is_archive
+from mzsane.zoos.checkpoints import Checkpoint
+from mzsane.zoos.finding import find_trials
+from mzsane.zoos.hub import fetch_repository, find_snapshot, is_repository
+from mzsane.zoos.joining import joined
+from mzsane.zoos.naming import is_weights
+from mzsane.zoos.plain import read_plain
+from mzsane.zoos.records import ModelRecord, Skipped
+from mzsane.zoos.tables import Row, read_table
+from mzsane.zoos.trees import Tree, walk
+from mzsane.zoos.trials import read_trials
+from mzsane.zoos.unpacking import read_archive
+
+FORMATS = ("auto", "trials", "plain")
+
+Members = Iterator[ModelRecord | Skipped]
+
+
+class Place(NamedTuple):
+    """Where a zoo is.
+
+    Attributes:
+        content: its folder, on disk or in an archive.
+        name: of a model that has no other.
+        origin: for the records' provenance, besides folder and file.
+    """
+
+    content: Tree
+    name: str | None
+    origin: Mapping[str, str]
+
+
+def read_zoo(
+    path: str | Path,
+    *,
+    format: str = "auto",
+    epochs: Sequence[int] | None = None,
+    architecture: Architecture | None = None,
+    properties: str | Path | None = None,
+    trust_pickle: bool = False,
+) -> Members:
+    """Every checkpoint of a zoo, by model and epoch, and what cannot be read; no weights yet.
+
+    A folder with trials below it is a zoo of trials (see `read_trials`), any other with weights a
+    plain one (see `read_plain`). A folder that has neither but archives is all of them together,
+    each model's name beginning with its archive's; one that cannot be read is reported.
+
+    Args:
+        path: a folder; a zip or tar archive, which is read in place; a snapshot of the Hugging
+            Face hub; or a repository there, ``owner/name`` or ``hf://owner/name@revision``.
+        format: ``trials`` or ``plain``; ``auto`` recognises it.
+        epochs: to read; None reads all.
+        architecture: of all models; None takes what the zoo says, if it does.
+        properties: table with more of them, see `mzsane.zoos.tables`; None takes the one that lies
+            in a plain folder, if any.
+        trust_pickle: see `load_weights`.
+
+    Raises:
+        FileNotFoundError: if there is nothing, or no model.
+        ValueError: if it is damaged, or has none of these epochs.
+    """
+    if format not in FORMATS:
+        raise ValueError(f"zoo format {format!r} is unknown; choose from {', '.join(FORMATS)}")
+    table = None if properties is None else Path(properties)
+    place = _locate(path)
+    settings = {"epochs": epochs, "architecture": architecture, "trust_pickle": trust_pickle}
+    if format == "auto" and (archives := _archives_alone(place.content)):
+        members = _read_archives(archives, table, settings)
+    else:
+        members = _read_folder(place, format, table, settings)
+    return _marked(members, origin=place.origin)
+
+
+def _locate(path: str | Path) -> Place:
+    """The folder to read; repositories are fetched."""
+    if isinstance(path, str) and is_repository(path):
+        snapshot = fetch_repository(path)
+    elif (folder := Path(path)).is_dir():
+        snapshot = find_snapshot(folder)
+    elif not folder.exists():
+        raise FileNotFoundError(f"{path}: no such folder or archive; check zoo.path")
+    elif is_archive(folder):
+        return Place(read_archive(folder), _stem(folder), {})
+    else:
+        raise ValueError(f"{path}: neither a folder nor an archive; give the folder that holds it")
+    if snapshot is None:
+        return Place(folder, None, {})
+    return Place(snapshot.folder, snapshot.repository, snapshot.origin)
+
+
+def _read_folder(
+    place: Place, format: str, table: Path | None, settings: Mapping[str, Any]
+) -> Members:
+    """By trials, or as a plain folder."""
+    if format == "trials" or (format == "auto" and find_trials(place.content)):
+        members = read_trials(place.content, **settings)
+        return members if table is None else _with_rows(members, read_table(table))
+    return read_plain(place.content, properties=table, name=place.name, **settings)
+
+
+def _archives_alone(folder: Tree) -> list[Path]:
+    """Archives in a folder that has nothing else to read."""
+    if not isinstance(folder, Path) or find_trials(folder):
+        return []
+    files = list(walk(folder))
+    if any(is_weights(file.name) for _, file in files):
+        return []
+    return [file for _, file in files if isinstance(file, Path) and is_archive(file)]
+
+
+def _read_archives(
+    archives: Sequence[Path], table: Path | None, settings: Mapping[str, Any]
+) -> Members:
+    """All of them together."""
+    names = [_stem(archive) for archive in archives]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"{archives[0].parent}: of {', '.join(a.name for a in archives)} two would give models "
+            "the same names; rename or remove one"
+        )
+    zoos: list[Members] = []
+    skipped = []
+    for name, archive in sorted(zip(names, archives, strict=True)):
+        try:
+            place = Place(read_archive(archive), name, {})
+            members = _read_folder(place, "auto", None, settings)
+            zoos.append(_marked(members, prefix=f"{name}/"))
+        except (ValueError, OSError) as error:
+            skipped.append(Skipped(str(archive), str(error)))
+    if not zoos:
+        raise ValueError(f"no archive can be read; the first: {skipped[0].reason}")
+    members: Members = chain(*zoos, skipped)
+    return members if table is None else _with_rows(members, read_table(table))
+
+
+def _stem(archive: Path) -> str:
+    """The name without the suffix that makes it an archive's."""
+    suffixes = (ZIP, TAR, *COMPRESSED)
+    return archive.name[: -len(next(s for s in suffixes if archive.name.lower().endswith(s)))]
+
+
+def _marked(members: Members, prefix: str = "", origin: Mapping[str, str] | None = None) -> Members:
+    """Models with a longer name and a longer provenance."""
+    for member in members:
+        if isinstance(member, ModelRecord):
+            provenance = member.provenance | (origin or {})
+            member = replace(member, model=prefix + member.model, provenance=provenance)
+        yield member
+
+
+def _with_rows(members: Members, rows: Sequence[Row]) -> Members:
+    """With the properties of a table added; rows that fit no model are reported."""
+    members = list(members)
+    records = [member for member in members if isinstance(member, ModelRecord)]
+    found = [
+        Checkpoint(each.model, each.epoch, 0, _key(each), Path(each.provenance["file"]))
+        for each in records
+    ]
+    more, unknown = joined(rows, found)
+    for member in members:
+        if isinstance(member, ModelRecord):
+            properties = member.properties | more.get(_key(member), {})
+            member = replace(member, properties=properties)
+        yield member
+    yield from unknown
+
+
+def _key(record: ModelRecord) -> str:
+    return f"{record.model}/{record.epoch}"
