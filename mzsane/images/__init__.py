@@ -1,8 +1,9 @@
-"""Image sets in memory: fixed splits, one normalisation, nothing to download."""
+"""Image sets in memory: fixed splits and normalisations."""
 
 from mzsane.images.digits import digits
 from mzsane.images.imageset import ImageSet, Split
 from mzsane.images.mnist5k import mnist5k
 from mzsane.images.printed import printed
+from mzsane.images.shapes import shapes
 
-__all__ = ["ImageSet", "Split", "digits", "mnist5k", "printed"]
+__all__ = ["ImageSet", "Split", "digits", "mnist5k", "printed", "shapes"]

@@ -1,5 +1,6 @@
 """Printed digits, rendered from the fonts that come with matplotlib."""
 
+from collections.abc import Sequence
 from functools import cache as memoise
 from functools import partial
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mzsane.images.imageset import Drawn, ImageSet, assemble
+from mzsane.images.showing import require_shape, shown
 
 # Fonts whose "0" to "9" are upright figures of equal height; cmmi10's are old-style, cmsy10's none.
 FONTS = (
@@ -23,7 +25,11 @@ REVISION = 2  # of what is drawn; raise it with every change, so that cached ima
 
 
 def printed(
-    cache: Path | str | None = None, seed: int = 0, images: int = 3600, rotation: int = 6
+    cache: Path | str | None = None,
+    seed: int = 0,
+    images: int = 3600,
+    rotation: int = 6,
+    shape: Sequence[int] = (1, SIDE, SIDE),
 ) -> ImageSet:
     """Printed digits in 20 fonts, each placed, scaled, rotated, faded and made noisy at random.
 
@@ -35,22 +41,24 @@ def printed(
         seed: decides the images and the splits.
         images: how many, at least 10.
         rotation: largest angle in degrees, to either side; 0 keeps every digit upright.
+        shape: channels (1 or 3), height and width the images are shown at.
 
     Raises:
-        ValueError: if there are too few images to split.
+        ValueError: if there are too few images to split, or the shape cannot be shown.
     """
     if images < 10:
         raise ValueError(f"printed: images={images} is too few for three splits; take 10 or more")
-    arguments = {"seed": seed, "images": images, "rotation": rotation}
+    require_shape("printed", shape)
+    arguments = {"seed": seed, "images": images, "rotation": rotation, "shape": list(shape)}
     draw = partial(_draw, **arguments)
     return assemble("printed", cache, arguments | {"revision": REVISION}, draw)
 
 
-def _draw(seed: int, images: int, rotation: int) -> Drawn:
+def _draw(seed: int, images: int, rotation: int, shape: Sequence[int]) -> Drawn:
     """All images, one class after the other in turn."""
     labels = np.arange(images) % 10
     pixels = [_render(int(d), rotation, [seed, RENDERING, i]) for i, d in enumerate(labels)]
-    return np.stack(pixels), labels.astype(np.int64)
+    return Drawn(shown(np.stack(pixels)[:, None], shape), labels.astype(np.int64))
 
 
 def _render(digit: int, rotation: int, key: list[int]) -> np.ndarray:

@@ -9,15 +9,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mzsane.images.imageset import MEAN, STD, assemble
+from mzsane.images.imageset import MEAN, STD, Drawn, Normalisation, assemble
 
 
 def numbered(count):
     """Images that tell their number, and labels."""
     numbers = np.arange(count)
-    pixels = np.zeros((count, 4, 4), np.uint8)
-    pixels[:, 0, 0], pixels[:, 0, 1] = numbers // 256, numbers % 256
-    return pixels, numbers % 10
+    pixels = np.zeros((count, 1, 4, 4), np.uint8)
+    pixels[:, 0, 0, 0], pixels[:, 0, 0, 1] = numbers // 256, numbers % 256
+    return Drawn(pixels, numbers % 10)
 
 
 def numbers_of(split):
@@ -44,6 +44,23 @@ def test_every_image_falls_into_one_split_with_its_label(count, seed):
     assert [len(part) / count for part in found] == pytest.approx([0.7, 0.1, 0.2], abs=1 / count)
     for part, split in zip(found, splits(images), strict=True):
         assert [number % 10 for number in part] == split.labels.tolist()
+
+
+def test_images_whose_split_is_known_stay_in_it():
+    parts = np.arange(60) % 3
+    drawn = Drawn(*numbered(60)[:2], parts)
+    images = assemble("numbered", None, {"seed": 0}, lambda: drawn)
+    for part, split in enumerate(splits(images)):
+        assert sorted(numbers_of(split)) == list(range(part, 60, 3))
+        assert numbers_of(split) != sorted(numbers_of(split))
+
+
+def test_every_channel_has_its_own_normalisation():
+    pixels = np.full((10, 3, 4, 4), 51, np.uint8)
+    drawn = Drawn(pixels, np.arange(10))
+    normalisation = Normalisation((0.2, 0.0, 0.1), (1.0, 0.5, 0.1))
+    images = assemble("flat", None, {"seed": 0}, lambda: drawn, normalisation=normalisation)
+    assert images.train.images[0, :, 0, 0].tolist() == pytest.approx([0.0, 0.4, 1.0], abs=1e-6)
 
 
 @pytest.mark.parametrize(("name", "arguments"), [("numbered", {"seed": 1}), ("other", {"seed": 0})])
