@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 from posixpath import dirname, join, normpath
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 ZIP, TAR = ".zip", ".tar"
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -73,7 +73,7 @@ def listed(archive: Path) -> dict[str, Extent]:
     return {name: file for name in entries if (file := _file(name, entries, archive)) is not None}
 
 
-def copy_extent(archive: BinaryIO, extent: Extent, target: BinaryIO) -> None:
+def copy_extent(archive: io.BufferedIOBase, extent: Extent, target: io.BufferedIOBase) -> None:
     """Write the bytes of a member, from the opened archive, a chunk at a time.
 
     Raises:
@@ -90,7 +90,7 @@ def copy_extent(archive: BinaryIO, extent: Extent, target: BinaryIO) -> None:
         raise ValueError(_DAMAGED)
 
 
-def _chunks(archive: BinaryIO, extent: Extent) -> Iterator[bytes]:
+def _chunks(archive: io.BufferedIOBase, extent: Extent) -> Iterator[bytes]:
     """The bytes of a member, decompressed."""
     archive.seek(extent.offset)
     if extent.method is not None:
@@ -139,6 +139,15 @@ def _tar(archive: Path) -> Iterator[Entry]:
                     f"{archive}: '{info.name}' is a device or other special file, which no zoo "
                     "needs; do not use this archive"
                 )
+        _expect_end(archive, opened.offset)
+
+
+def _expect_end(archive: Path, offset: int) -> None:
+    """tarfile takes a damaged header, or none, for the end; a true one is a block of zeros."""
+    with archive.open("rb") as file:
+        file.seek(offset)
+        if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise tarfile.ReadError(f"it breaks off at byte {offset}")
 
 
 def _inside(name: str, member: str, archive: Path) -> str:

@@ -1,7 +1,7 @@
 """Plain folders of weight files: a file a model, or a file a checkpoint, in any subfolders."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -30,7 +30,6 @@ def read_plain(
     properties: Tree | None = None,
     trust_pickle: bool = False,
     name: str | None = None,
-    origin: Mapping[str, str] | None = None,
 ) -> Iterator[ModelRecord | Skipped]:
     """Every checkpoint below a folder, by model and epoch as `mzsane.zoos.naming` tells them.
 
@@ -49,7 +48,6 @@ def read_plain(
             become properties, too.
         trust_pickle: see `load_weights`.
         name: of a model whose path says nothing about it; None takes the folder's.
-        origin: added to each record's provenance.
 
     Raises:
         FileNotFoundError: if there are no weights, or not the table.
@@ -64,7 +62,6 @@ def read_plain(
             f"{sorted(there)}"
         )
     described, unknown = _described(folder, found, properties)
-    provenance = {"zoo": str(folder), **(origin or {})}
 
     def record(each: Checkpoint) -> ModelRecord:
         sharded = each.path.endswith(INDEX)
@@ -75,7 +72,7 @@ def read_plain(
             load=partial(load_shards if sharded else load_weights, each.file, trust_pickle),
             properties=described[each.path],
             architecture=architecture,
-            provenance=provenance | {"file": str(each.file)},
+            provenance={"zoo": str(folder), "file": str(each.file)},
             stamp=" ".join(map(stamp, files)),
         )
 

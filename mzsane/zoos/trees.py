@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from mzsane.zoos.archives import Extent, copy_extent, listed
 
@@ -117,7 +117,7 @@ class Member:
         content.seek(0)
         return content
 
-    def copy(self, target: BinaryIO) -> None:
+    def copy(self, target: io.BufferedIOBase) -> None:
         """Write the whole file there, a chunk at a time; raises what `open` does."""
         if not self.is_file():
             raise FileNotFoundError(f"{self}: no such file in the archive")

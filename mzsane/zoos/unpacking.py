@@ -74,8 +74,9 @@ def unpack(archive: Path, folder: Path) -> None:
 def _plain(archive: Path, room: Path) -> Member:
     if not is_compressed(archive):
         return opened(archive)
-    _decompress(archive, room / "plain.tar")
-    return opened(room / "plain.tar")
+    plain = room / f"{archive.name}{TAR}"
+    _decompress(archive, plain)
+    return opened(plain)
 
 
 def _copy(content: Member, folder: Path) -> None:
