@@ -2,6 +2,7 @@
 
 python -m mzsane.inspect data/stores/digits.h5
 python -m mzsane.inspect data/stores/digits.h5 --json --verify
+python -m mzsane.inspect data/stores/digits.h5 --skipped
 """
 
 import argparse
@@ -24,10 +25,17 @@ def describe(store: "TokenStore") -> dict[str, Any]:
         "tokens": store.settings,
         "content_hash": store.content_hash,
         "checkpoints": len(store),
+        "bytes": store.path.stat().st_size,
         "report": json.loads(store.report.to_json()),
         "provenance": store.provenance,
         "architectures": [_describe_shelf(shelf) for shelf in store.architectures],
     }
+
+
+def _left_out(store: "TokenStore") -> dict[str, Any]:
+    """Members of the zoo that are not in the store."""
+    members = [{"path": path, "reason": reason} for path, reason in store.report.skipped]
+    return {"skipped": len(members), "members": members}
 
 
 def _describe_shelf(shelf: "Shelf") -> dict[str, Any]:
@@ -42,9 +50,16 @@ def _describe_shelf(shelf: "Shelf") -> dict[str, Any]:
         "tokens": layout.num_tokens,
         "d_token": layout.d_token,
         "layers": layout.num_layers,
+        "dtype": shelf.dtype,
         "symmetry": {group.name: group.size for group in symmetry.groups} if symmetry else None,
+        "without symmetry because": shelf.untraced or None,
+        "reference": None if shelf.reference is None else _name(shelf, shelf.reference),
         "properties": {name: _range(values) for name, values in sorted(shelf.properties.items())},
     }
+
+
+def _name(shelf: "Shelf", row: int) -> str:
+    return f"{shelf.models[row]} epoch {shelf.epochs[row]}"
 
 
 def _range(values: np.ndarray) -> str:
@@ -79,6 +94,7 @@ def main() -> None:
     parser.add_argument("file", help="a token store (.h5)")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--verify", action="store_true", help="compare the weights with their hash")
+    parser.add_argument("--skipped", action="store_true", help="only what was left out, and why")
     arguments = parser.parse_args()
     from mzsane.stores import TokenStore  # torch: not before --help has answered
 
@@ -88,7 +104,7 @@ def main() -> None:
             store.verify()
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"mzsane: {error}")
-    facts = describe(store)
+    facts = _left_out(store) if arguments.skipped else describe(store)
     print(json.dumps(facts) if arguments.json else text(facts))
 
 

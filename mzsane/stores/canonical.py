@@ -13,6 +13,7 @@ from zlib import crc32
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mzsane.stores.crew import Crew
@@ -20,7 +21,8 @@ from mzsane.stores.frames import Frame
 from mzsane.stores.journal import Journal
 from mzsane.stores.piles import Pile
 from mzsane.stores.spool import Place, load_row
-from mzsane.symmetry import Matcher, Symmetry, similarity
+from mzsane.symmetry import Matcher, Symmetry
+from mzsane.symmetry.views import parameters
 from mzsane.tokens import Layout
 
 CHUNK = 2**26  # bytes of weights that a task replaces
@@ -85,22 +87,36 @@ def align_rows(folder: Path, target: Target, places: Sequence[Place]) -> list[Al
         OSError: if they cannot be written.
     """
     layout, symmetry = target.layout, target.symmetry
-    reference = _state(layout, np.load(target.file))
-    matcher, length = Matcher(reference, symmetry), similarity(reference, reference, symmetry)
+    reference = np.load(target.file)
+    matcher, moving = Matcher(_state(layout, reference), symmetry), _moving(layout, symmetry)
     aligned = []
     for place in places:
         weights, integers = load_row(folder, place, layout, target.dtype)
         state = _state(layout, weights)
         moved = symmetry.apply(state, matcher.match(state))
-        scale = max(length * similarity(state, state, symmetry), TINY) ** 0.5
-        before, after = (similarity(each, reference, symmetry) / scale for each in (state, moved))
         row = layout.flatten(moved).numpy().astype(target.dtype)
+        before, after = (_cosine(each[moving], reference[moving]) for each in (weights, row))
         content = row.tobytes() + integers.tobytes()
         with (folder / place.file).open("r+b") as file:
             file.seek(place.offset)
             file.write(content)
         aligned.append(Aligned(crc32(content), before, after))
     return aligned
+
+
+def _moving(layout: Layout, symmetry: Symmetry) -> Bool[np.ndarray, " parameters"]:
+    """Which entries of a flat vector belong to parameters that the symmetry moves."""
+    moving = np.zeros(layout.parameters, bool)
+    state = _state(layout, np.zeros(layout.parameters))
+    for name in parameters(state, symmetry):
+        moving[layout.offsets[name] :][: state[name].numel()] = True
+    return moving
+
+
+def _cosine(a: Float[np.ndarray, " entries"], b: Float[np.ndarray, " entries"]) -> float:
+    """Of the angle between two vectors."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    return float(a @ b / max(np.sqrt((a @ a) * (b @ b)), TINY))
 
 
 def _state(layout: Layout, flat: np.ndarray) -> dict[str, Tensor]:

@@ -1,8 +1,8 @@
 """Reading a store."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from jaxtyping import Bool
 from torch import Tensor
 
 from mzsane.architectures import Architecture
@@ -20,7 +21,7 @@ from mzsane.stores.selection import chosen_epochs, chosen_models
 from mzsane.stores.shelf import Ledger, Shelf
 from mzsane.symmetry import Symmetry
 from mzsane.tokens import Layout
-from mzsane.zoos import Skipped
+from mzsane.zoos import Filter, Skipped, keep
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,8 @@ class TokenStore:
         refused: checkpoints that could not be stored.
         content_hash: SHA-256 over all shelves; equal for equal models, whenever they were stored.
         architectures: a shelf for each.
+        kept: rows of all shelves that `select` may choose; None if none was left out.
+        left_out: by each filter, in words.
     """
 
     path: Path
@@ -48,6 +51,8 @@ class TokenStore:
     refused: tuple[Refused, ...]
     content_hash: str
     architectures: tuple[Shelf, ...]
+    kept: Bool[np.ndarray, " rows"] | None = None
+    left_out: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, path: str | Path) -> "TokenStore":
@@ -99,10 +104,47 @@ class TokenStore:
         """Rows of each shelf; arguments and errors as `Shelf.select`, counted over all shelves."""
         models = np.concatenate([shelf.models for shelf in self.architectures])
         stored = np.concatenate([shelf.epochs for shelf in self.architectures])
-        names = chosen_models(models, split, num_models, self.name)
-        chosen = np.isin(models, names) & chosen_epochs(stored, epochs, self.name)
+        chosen = np.ones(len(models), bool) if self.kept is None else self.kept.copy()
+        names = chosen_models(models[chosen], split, num_models, self.name)
+        chosen[chosen] = chosen_epochs(stored[chosen], epochs, self.name)
+        chosen &= np.isin(models, names)
         ends = np.cumsum([len(shelf) for shelf in self.architectures])[:-1]
         return [np.flatnonzero(part) for part in np.split(chosen, ends)]
+
+    def filtered(self, filters: Mapping[str, Filter]) -> "TokenStore":
+        """The same store, of which `select` chooses only the rows that all filters keep.
+
+        Args:
+            filters: by name, see `mzsane.zoos.filters`; each sees what those before it have kept.
+
+        Raises:
+            ValueError: a filter that does not fit, or that leaves nothing.
+        """
+        kept = np.ones(len(self), bool) if self.kept is None else self.kept.copy()
+        columns = {name: column[kept] for name, column in self._columns().items()}
+        try:
+            rows, account = keep(columns, filters)
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from error
+        kept[kept] = rows
+        told = tuple(f"{name}: {words}" for name, words in account.items())
+        return replace(self, kept=kept, left_out=self.left_out + told)
+
+    def _columns(self) -> dict[str, np.ndarray]:
+        """What is known of every row, over all shelves; what a shelf does not know is missing."""
+        shelves = self.architectures
+        names = {name: None for shelf in shelves for name in shelf.properties}
+        columns = {
+            "model": np.concatenate([shelf.models for shelf in shelves]),
+            "epoch": np.concatenate([shelf.epochs for shelf in shelves]),
+        }
+        for name in names:
+            known = [shelf.properties[name] for shelf in shelves if name in shelf.properties]
+            missing = "" if any(column.dtype.kind == "U" for column in known) else np.nan
+            columns[name] = np.concatenate(
+                [shelf.properties.get(name, np.full(len(shelf), missing)) for shelf in shelves]
+            )
+        return columns
 
     def references(self) -> dict[str, dict[str, Tensor]]:
         """The models to which others were aligned, by the fingerprint of their architecture.
