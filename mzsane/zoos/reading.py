@@ -17,7 +17,7 @@ from mzsane.zoos.plain import read_plain
 from mzsane.zoos.records import ModelRecord, Skipped
 from mzsane.zoos.tables import Row, read_table
 from mzsane.zoos.trees import Tree, walk
-from mzsane.zoos.trials import read_trials
+from mzsane.zoos.trials import read_found
 from mzsane.zoos.unpacking import read_archive
 
 FORMATS = ("auto", "trials", "plain")
@@ -73,23 +73,19 @@ def read_zoo(
     table = None if properties is None else Path(properties)
     place = _locate(path)
     settings = {"epochs": epochs, "architecture": architecture, "trust_pickle": trust_pickle}
-    if format == "auto" and (archives := _archives_alone(place.content)):
-        members = _read_archives(archives, table, settings)
-    else:
-        members = _read_folder(place, format, table, settings)
-    return _marked(members, origin=place.origin)
+    return _marked(_read(place, format, table, settings), origin=place.origin)
 
 
 def _locate(path: str | Path) -> Place:
     """The folder to read; repositories are fetched."""
     if isinstance(path, str) and is_repository(path):
         snapshot = fetch_repository(path)
-    elif (folder := Path(path)).is_dir():
+    elif (folder := Path(path).expanduser()).is_dir():
         snapshot = find_snapshot(folder)
     elif not folder.exists():
         raise FileNotFoundError(f"{path}: no such folder or archive; check zoo.path")
     elif is_archive(folder):
-        return Place(read_archive(folder), _stem(folder), {})
+        return Place(read_archive(folder), _stem(folder.name), {})
     else:
         raise ValueError(f"{path}: neither a folder nor an archive; give the folder that holds it")
     if snapshot is None:
@@ -97,55 +93,56 @@ def _locate(path: str | Path) -> Place:
     return Place(snapshot.folder, snapshot.repository, snapshot.origin)
 
 
-def _read_folder(
-    place: Place, format: str, table: Path | None, settings: Mapping[str, Any]
-) -> Members:
-    """By trials, or as a plain folder."""
-    if format == "trials" or (format == "auto" and find_trials(place.content)):
-        members = read_trials(place.content, **settings)
+def _read(place: Place, format: str, table: Path | None, settings: Mapping[str, Any]) -> Members:
+    """As trials, as archives or as a plain folder."""
+    trials = [] if format == "plain" else find_trials(place.content)
+    if format == "auto" and not trials and (archives := _archives_alone(place.content)):
+        return _read_archives(archives, table, settings)
+    if trials or format == "trials":
+        members = read_found(place.content, trials, **settings)
         return members if table is None else _with_rows(members, read_table(table))
     return read_plain(place.content, properties=table, name=place.name, **settings)
 
 
-def _archives_alone(folder: Tree) -> list[Path]:
-    """Archives in a folder that has nothing else to read."""
-    if not isinstance(folder, Path) or find_trials(folder):
-        return []
-    files = list(walk(folder))
-    if any(is_weights(file.name) for _, file in files):
-        return []
-    return [file for _, file in files if isinstance(file, Path) and is_archive(file)]
+def _archives_alone(folder: Tree) -> dict[str, Path]:
+    """Archives below a folder without weights, by path without suffix."""
+    if not isinstance(folder, Path):
+        return {}
+    files = dict(walk(folder))
+    if any(is_weights(file.name) for file in files.values()):
+        return {}
+    archives = [path for path, file in files.items() if is_archive(file)]
+    named = {_stem(path): folder / path for path in archives}
+    if len(named) < len(archives):
+        raise ValueError(
+            f"{folder}: of {', '.join(archives)} two would give models the same names; rename or "
+            "remove one"
+        )
+    return named
 
 
 def _read_archives(
-    archives: Sequence[Path], table: Path | None, settings: Mapping[str, Any]
+    archives: Mapping[str, Path], table: Path | None, settings: Mapping[str, Any]
 ) -> Members:
-    """All of them together."""
-    names = [_stem(archive) for archive in archives]
-    if len(set(names)) < len(names):
-        raise ValueError(
-            f"{archives[0].parent}: of {', '.join(a.name for a in archives)} two would give models "
-            "the same names; rename or remove one"
-        )
+    """All of them together, models by name."""
     zoos: list[Members] = []
     skipped = []
-    for name, archive in sorted(zip(names, archives, strict=True)):
+    for name, archive in sorted(archives.items()):
         try:
-            place = Place(read_archive(archive), name, {})
-            members = _read_folder(place, "auto", None, settings)
+            members = _read(Place(read_archive(archive), name, {}), "auto", None, settings)
             zoos.append(_marked(members, prefix=f"{name}/"))
         except (ValueError, OSError) as error:
             skipped.append(Skipped(str(archive), str(error)))
     if not zoos:
         raise ValueError(f"no archive can be read; the first: {skipped[0].reason}")
-    members: Members = chain(*zoos, skipped)
+    members = chain(*zoos, skipped)
     return members if table is None else _with_rows(members, read_table(table))
 
 
-def _stem(archive: Path) -> str:
-    """The name without the suffix that makes it an archive's."""
+def _stem(archive: str) -> str:
+    """The path without the suffix that makes it an archive's."""
     suffixes = (ZIP, TAR, *COMPRESSED)
-    return archive.name[: -len(next(s for s in suffixes if archive.name.lower().endswith(s)))]
+    return archive[: -len(next(s for s in suffixes if archive.lower().endswith(s)))]
 
 
 def _marked(members: Members, prefix: str = "", origin: Mapping[str, str] | None = None) -> Members:

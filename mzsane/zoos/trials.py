@@ -85,7 +85,17 @@ def read_trials(
     folder = Path(folder) if isinstance(folder, str) else folder
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder; give the one that holds the trials")
-    trials = find_trials(folder)
+    return read_found(folder, find_trials(folder), epochs, architecture, trust_pickle)
+
+
+def read_found(
+    folder: Tree,
+    trials: Sequence[TrialFolder],
+    epochs: Sequence[int] | None = None,
+    architecture: Architecture | None = None,
+    trust_pickle: bool = False,
+) -> Iterator[ModelRecord | Skipped]:
+    """`read_trials`, of trials that have been found in the folder already."""
     if not trials:
         raise FileNotFoundError(
             f"{folder}: no folder in it has a {' or '.join(DESCRIPTIONS)} and checkpoint_*; give "
