@@ -1,6 +1,7 @@
 """Train a population of models of one architecture on one image set.
 
 python -m mzsane.build_zoo images=printed architecture=cnn zoo_builder.num_models=200
+python -m mzsane.build_zoo zoo_builder.num_models=10 zoo_builder.vary.lr=[1e-2,1e-3]
 """
 
 from omegaconf import DictConfig
@@ -17,7 +18,7 @@ def build_zoo(cfg: DictConfig) -> None:
     builder = build(cfg.zoo_builder, images=build(cfg.images), architecture=build(cfg.architecture))
     with bars() as progress:
         builder.build(progress)
-    print(f"{builder.folder}: {builder.num_models} models")
+    print(f"{builder.folder}: {len(builder.trials)} models")
 
 
 def main() -> None:
