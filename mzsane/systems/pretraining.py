@@ -18,7 +18,8 @@ class Pretraining(pl.LightningModule):
 
     View 0 is canonical, view 1 permuted; both are noised, the target of each is its own clean
     window (SANE, arXiv:2406.09997; inhomogeneous zoos, arXiv:2504.10141). Logged as
-    `stage/quantity`; `val/r2/<source>` is taken over real weights only.
+    `stage/quantity`; `val/r2/<source>` and `val/mse/<source>` are taken over real weights only,
+    `train/share/<source>` is how much of the epoch came from it.
 
     Args:
         model: `encode`, `decode` and `project` as `mzsane.models.Sane` has them.
@@ -74,6 +75,7 @@ class Pretraining(pl.LightningModule):
         """The loss of one batch."""
         parts, _ = self._step(batch, self.sigma, self.erase)
         self._log_parts(parts, "train", batch)
+        self._log_shares(batch)
         return parts["loss"]
 
     def on_validation_epoch_start(self) -> None:
@@ -91,12 +93,14 @@ class Pretraining(pl.LightningModule):
         self._sums.append(masked_sums(outputs, clean, mask, source, len(self.sources)))
 
     def on_validation_epoch_end(self) -> None:
-        """Log R² per source over everything that was held out."""
+        """Log squared error and R² per source over everything that was held out."""
         totals = [torch.stack(part).sum(0) for part in zip(*self._sums, strict=True)]
         reduced = (self.trainer.strategy.reduce(total, reduce_op="sum") for total in totals)
-        scores = r_squared(MaskedSums(*reduced))
-        for name, score in zip(self.sources, scores.tolist(), strict=True):
-            self.log(f"val/r2/{name}", score)
+        sums = MaskedSums(*reduced)
+        errors, scores = sums.residual / sums.weights, r_squared(sums)
+        for at, name in enumerate(self.sources):
+            self.log(f"val/mse/{name}", errors[at])
+            self.log(f"val/r2/{name}", scores[at])
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Weights decay; norms, biases and position tables do not."""
@@ -105,7 +109,13 @@ class Pretraining(pl.LightningModule):
         decayed = [p for p in trained if p.ndim >= 2 and p not in tables]
         free = [p for p in trained if p.ndim < 2 or p in tables]
         optimizer = self.optimizer([{"params": decayed}, {"params": free, "weight_decay": 0.0}])
-        schedule = self.scheduler(optimizer, total_steps=self.total_steps)
+        try:
+            schedule = self.scheduler(optimizer, total_steps=self.total_steps)
+        except ZeroDivisionError as error:  # torch's OneCycleLR with a phase of a single step
+            raise ValueError(
+                f"scheduler: {self.total_steps} steps leave one of its phases without any; train "
+                "longer, or take another scheduler.pct_start"
+            ) from error
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _step(self, batch: Batch, sigma: float, erase: float) -> tuple[dict[str, Tensor], Tensor]:
@@ -136,6 +146,15 @@ class Pretraining(pl.LightningModule):
                 batch_size=len(batch.values),
                 sync_dist=stage == "val",
             )
+
+    def _log_shares(self, batch: Batch) -> None:
+        if len(self.sources) > 1:
+            for at, name in enumerate(self.sources):
+                share = (batch.source == at).float().mean()
+                size = len(batch.source)
+                self.log(
+                    f"train/share/{name}", share, on_step=False, on_epoch=True, batch_size=size
+                )
 
 
 def r_squared(sums: MaskedSums) -> Float[Tensor, " sources"]:

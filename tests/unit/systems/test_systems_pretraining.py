@@ -130,3 +130,11 @@ def test_r_squared_is_that_of_the_real_weights_of_each_source(batch):
 def _remember(seen, name, function, *arguments):
     seen[name] = arguments
     return function(*arguments)
+
+
+def test_a_run_too_short_for_its_schedule_is_refused_in_a_sentence():
+    module = system()
+    module.total_steps = 10
+    module.scheduler = functools.partial(module.scheduler, pct_start=0.1)
+    with pytest.raises(ValueError, match="10 steps leave one of its phases without any"):
+        module.configure_optimizers()
