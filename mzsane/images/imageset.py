@@ -143,7 +143,8 @@ def _load(path: Path, metadata: dict[str, str]) -> Drawn | None:
 
 def _store(path: Path, metadata: dict[str, str], drawn: Drawn) -> Drawn:
     """Writes the images under a temporary name and renames the file: it is whole or absent."""
-    tensors = {field: torch.from_numpy(value) for field, value in drawn._asdict().items()}
+    arrays = drawn._asdict().items()
+    tensors = {field: torch.from_numpy(value).contiguous() for field, value in arrays}
     with replacing(path) as partial:
         partial.write_bytes(save(tensors, metadata))
     return drawn
