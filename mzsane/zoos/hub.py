@@ -7,7 +7,7 @@ from typing import NamedTuple
 from mzsane.zoos.naming import SUFFIXES
 
 SCHEME = "hf://"
-_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+_REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*(@[\w./-]+)?")
 _CACHED = re.compile(r"models--(.+?)--(.+)")
 # weights, and what tells about them; models of the published zoos have weights without a suffix
 _WANTED = (
@@ -63,19 +63,21 @@ def fetch_repository(text: str) -> Snapshot:
         raise ValueError(f"{text!r} names no repository; give {SCHEME}owner/name")
     try:
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+        from huggingface_hub.errors import HfHubHTTPError
     except ImportError as error:
         raise ValueError(
             f"{text} is on the Hugging Face hub; to read it, pip install 'mzsane[hub]'"
         ) from error
     try:
         folder = snapshot_download(
-            name, revision=revision or None, allow_patterns=_WANTED, ignore_patterns=_UNWANTED
+            name, revision=revision or None, allow_patterns=[*_WANTED], ignore_patterns=[*_UNWANTED]
         )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    # its bases are OSError and the error of whichever HTTP client the hub uses
+    except HfHubHTTPError.__bases__ as error:
+        missing = "" if text.startswith(SCHEME) else "there is no such folder, and "
         raise FileNotFoundError(
-            f"{text} cannot be fetched from the Hugging Face hub ({type(error).__name__}); check "
-            "its name, your access to it, and the connection"
+            f"{text}: {missing}it cannot be fetched from the Hugging Face hub "
+            f"({type(error).__name__}); check its name, your access to it and the connection"
         ) from error
     return Snapshot(Path(folder), name, Path(folder).name)
 
@@ -96,8 +98,9 @@ def find_snapshot(folder: Path) -> Snapshot | None:
         return None
     revisions = sorted(path.name for path in (folder / "snapshots").iterdir())
     main = folder / "refs" / "main"
-    revision = main.read_text().strip() if main.is_file() else "".join(revisions[:1])
-    if revision not in revisions or not revision:
+    alone = revisions[0] if len(revisions) == 1 else ""
+    revision = main.read_text().strip() if main.is_file() else alone
+    if revision not in revisions:
         raise FileNotFoundError(
             f"{folder} has no snapshot of its main branch, only {revisions}; give one of them"
         )
