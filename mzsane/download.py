@@ -28,7 +28,7 @@ def download(cfg: DictConfig) -> None:
             if node:
                 zoo = build(node)
                 zoo.fetch(progress)
-                print(f"{name}: {zoo.folder} (licence {zoo.licence}, {zoo.homepage})")
+                print(f"{name}: {zoo.folder} (licence {zoo.licence or 'unknown'}, {zoo.homepage})")
             else:
                 print(f"{name}: nothing to download")
 

@@ -1,6 +1,7 @@
 """A server of files on which everything can go wrong, on request."""
 
 import json
+import time
 from dataclasses import dataclass, field
 from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +20,7 @@ class Misbehaving:
         ranges: whether parts of a file are given.
         if_range: whether parts of another version of the file are refused.
         tags: "strong", "weak" or "none".
+        slowly: seconds between two parts of 64 kB.
         seen: path and Range header of each request.
     """
 
@@ -29,10 +31,11 @@ class Misbehaving:
     ranges: bool = True
     if_range: bool = True
     tags: str = "strong"
+    slowly: float = 0.0
     seen: list[tuple[str, str | None]] = field(default_factory=list)
 
     def __enter__(self):
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("", (_Handler,), {"zoo": self}))
+        self.server = _Quiet(("127.0.0.1", 0), type("", (_Handler,), {"zoo": self}))
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
         return self
@@ -56,11 +59,16 @@ class Misbehaving:
         return json.dumps(entries).encode() if entries else None
 
 
+class _Quiet(ThreadingHTTPServer):
+    def handle_error(self, *_):
+        """A client that leaves is no error."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        zoo, path = self.zoo, self.path.lstrip("/")
+        zoo, path = self.zoo, self.path.lstrip("/").partition("?")[0]
         zoo.seen.append((path, self.headers["Range"]))
         if zoo.statuses:
             return self._answer(zoo.statuses.pop(0), b"", {})
@@ -88,7 +96,9 @@ class _Handler(BaseHTTPRequestHandler):
         drop = None
         if body and not self.path.endswith("/"):
             drop = self.zoo.drops.pop(0) if self.zoo.drops else self.zoo.always_drop
-        self.wfile.write(body[:drop])
+        for start in range(0, len(body[:drop]), 1 << 16):
+            self.wfile.write(body[:drop][start : start + (1 << 16)])
+            time.sleep(self.zoo.slowly)
         if drop is not None and drop < len(body):
             self.close_connection = True
 

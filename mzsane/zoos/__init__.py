@@ -7,6 +7,7 @@ from mzsane.zoos.loading import load_weights
 from mzsane.zoos.reading import read_zoo
 from mzsane.zoos.recognition import recognise
 from mzsane.zoos.records import ModelRecord, Skipped, held
+from mzsane.zoos.repositories import DownloadRepository
 from mzsane.zoos.serving import DownloadTrials
 from mzsane.zoos.splits import SPLITS, order, split_of
 from mzsane.zoos.trials import read_trials
@@ -16,6 +17,7 @@ __all__ = [
     "Accuracy",
     "Builder",
     "Download",
+    "DownloadRepository",
     "DownloadTrials",
     "Filter",
     "First",

@@ -53,7 +53,7 @@ class DownloadTrials:
     folder: str | Path
     base_url: str
     include: Sequence[str] = ("*",)
-    seeds: Sequence[int] | str | None = None
+    seeds: Sequence[int] | str | int | None = None
     epochs: Sequence[int] | None = None
     licence: str = ""
     homepage: str = ""
@@ -137,14 +137,14 @@ class DownloadTrials:
         return not any(server.json(name).get("seed") in wanted for name in descriptions)
 
 
-def numbers(text: Sequence[int] | str | None) -> frozenset[int] | None:
+def numbers(text: Sequence[int] | str | int | None) -> frozenset[int] | None:
     """Numbers, or ``1-3,7`` as numbers; None stays None.
 
     Raises:
         ValueError: if the text is something else.
     """
     if not isinstance(text, str):
-        return None if text is None else frozenset(text)
+        return None if text is None else frozenset([text] if isinstance(text, int) else text)
     found = frozenset[int]()
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
