@@ -68,6 +68,7 @@ class Crew:
         return known and seconds * tasks * (1 - 1 / processes) > STARTING
 
     def _together(self, work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
+        threads = torch.get_num_threads()  # `_alone` loses count in a backend of threads
         with _settings(self.backend, self.scheduler) as settings:
             with parallel_config(**settings):
                 results = Parallel(
@@ -79,6 +80,7 @@ class Crew:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # joblib's advice to those who leave early
                     results.close()
+                torch.set_num_threads(threads)
 
 
 def _deaf(backend: str) -> dict[str, Any]:

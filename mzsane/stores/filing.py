@@ -23,7 +23,7 @@ from mzsane.stores.frames import Frame
 from mzsane.stores.journal import Refused
 from mzsane.stores.piles import Pile
 from mzsane.stores.reading import TokenStore, content_hash
-from mzsane.stores.spool import num_integers
+from mzsane.stores.spool import num_integers, row_bytes
 from mzsane.zoos import Skipped
 
 BLOCK = 2**25  # bytes of weights written at once
@@ -62,6 +62,7 @@ def file_store(contents: Contents, file: Path, told: Callable[[int], None]) -> N
     Raises:
         OSError: if it cannot be written.
     """
+    _reserve(file, contents.piles)
     aligned = {"alignment_threshold": ALIGNMENT, "alignment_interval": ALIGNMENT}
     with h5py.File(file, "w", **aligned) as store:
         store.attrs.update(
@@ -82,6 +83,22 @@ def file_store(contents: Contents, file: Path, told: Callable[[int], None]) -> N
         store.attrs["content_hash"] = found
     with file.open("rb") as written:
         os.fsync(written.fileno())
+
+
+def _reserve(file: Path, piles: Sequence[Pile]) -> None:
+    """Fail if there is no room for the store: HDF5 ends the whole process when a write fails.
+
+    Raises:
+        OSError: the disk, a quota or a limit is exceeded.
+    """
+    size = 2**20 + sum(
+        row_bytes(pile.layout, pile.dtype) + 256 + sum(8 + len(str(each)) for each in values)
+        for pile in piles
+        for values in (member.properties.values() for member in pile.members)
+    )
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with file.open("wb") as room:
+            os.posix_fallocate(room.fileno(), 0, size)
 
 
 def _put_facts(group: h5py.Group, pile: Pile, frame: Frame) -> None:

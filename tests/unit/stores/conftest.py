@@ -1,9 +1,12 @@
 """Small zoos of untrained networks."""
 
+from dataclasses import replace
+
 import pytest
 
 from mzsane.architectures import Architecture
 from mzsane.zoos import ModelRecord, held
+from mzsane.zoos.trials import write_checkpoint, write_params
 
 CNN = Architecture("mzsane.architectures.CNN", {}, (1, 28, 28), 10)
 MLP = Architecture("mzsane.architectures.MLP", {"width": [6, 5]}, (1, 4, 4), 3)
@@ -35,3 +38,39 @@ def zoo():
                 )
 
     return records
+
+
+@pytest.fixture
+def stamped(zoo):
+    """Records as if from files, and a list of those that were loaded."""
+
+    def records(*arguments, stamp="1", **settings):
+        for record in zoo(*arguments, **settings):
+            yield replace(record, load=Load(record, loaded), stamp=stamp)
+
+    loaded = []
+    return records, loaded
+
+
+class Load:
+    """Remembers in this process that it was called."""
+
+    def __init__(self, record, loaded):
+        self.record, self.loaded = record, loaded
+
+    def __call__(self):
+        self.loaded.append((self.record.model, self.record.epoch))
+        return self.record.load()
+
+
+@pytest.fixture
+def trials(tmp_path, zoo):
+    """A folder of trials on disk."""
+    folder = tmp_path / "trials"
+    for record in zoo("mlp", 6, (1, 2)):
+        trial = folder / record.model
+        if not trial.exists():
+            trial.mkdir(parents=True)
+            write_params(trial, {}, record.architecture)
+        write_checkpoint(trial, record.epoch, record.load())
+    return folder
