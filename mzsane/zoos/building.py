@@ -185,4 +185,6 @@ class Builder:
 
 
 def _name_of(images: Callable[[], ImageSet]) -> str:
-    return getattr(images, "func", images).__name__
+    """What tables call a set: its argument `name` where it has one, else its function's name."""
+    name = inspect.signature(images).parameters.get("name")
+    return name.default if name else getattr(images, "func", images).__name__

@@ -141,3 +141,11 @@ def test_epochs_that_are_never_reached_are_refused(tmp_path):
         builder(tmp_path, checkpoint_epochs=[3])
     with pytest.raises(ValueError, match="name one or more"):
         builder(tmp_path, checkpoint_epochs=[])
+
+
+def test_image_sets_of_one_function_differ_by_name(tmp_path):
+    def named(name, cache=None):
+        return noise()
+
+    one, other = (builder(tmp_path, images=partial(named, name=name)) for name in ("a", "b"))
+    assert (one.settings["images"], other.settings["images"]) == ("a", "b")
