@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from posixpath import basename, dirname
 from typing import NamedTuple
 
 from mzsane.zoos.archives import Extent, copy_extent, listed
@@ -37,7 +38,9 @@ class Member:
     @property
     def name(self) -> str:
         """The last part of the path; of the top, the archive's without suffix."""
-        return PurePosixPath(self.inner).name or self.archive.name.strip(".").partition(".")[0]
+        if self.inner == ".":
+            return self.archive.name.strip(".").partition(".")[0]
+        return basename(self.inner)
 
     @property
     def suffix(self) -> str:
@@ -47,11 +50,11 @@ class Member:
     @property
     def parent(self) -> "Member":
         """The folder that holds this."""
-        return self._at(PurePosixPath(self.inner).parent)
+        return self._at(dirname(self.inner) or ".")
 
     def __truediv__(self, name: str) -> "Member":
         """What is below this folder, there or not."""
-        return self._at(PurePosixPath(self.inner) / name)
+        return self._at(name if self.inner == "." else f"{self.inner}/{name}")
 
     def __str__(self) -> str:
         """Where it is, for messages."""
@@ -59,7 +62,7 @@ class Member:
 
     def __lt__(self, other: "Member") -> bool:
         """By path, as `pathlib.Path` sorts."""
-        return PurePosixPath(self.inner) < PurePosixPath(other.inner)
+        return self.inner.split("/") < other.inner.split("/")
 
     def __hash__(self) -> int:
         """Of what names it."""
@@ -127,8 +130,8 @@ class Member:
         except ValueError as error:
             raise ValueError(f"{self}: {error}") from error
 
-    def _at(self, inner: PurePosixPath) -> "Member":
-        return Member(self.archive, str(inner), self.files, self.folders)
+    def _at(self, inner: str) -> "Member":
+        return Member(self.archive, inner, self.files, self.folders)
 
 
 Tree = Path | Member
@@ -145,9 +148,10 @@ def opened(archive: Path) -> Member:
     files = listed(archive)
     folders: dict[str, dict[str, None]] = {".": {}}
     for name in files:
-        child = PurePosixPath(name)
-        for parent in child.parents:
-            folders.setdefault(str(parent), {})[child.name] = None
+        child = name
+        while child != ".":
+            parent = dirname(child) or "."
+            folders.setdefault(parent, {})[basename(child)] = None
             child = parent
     return Member(archive, ".", files, {name: list(those) for name, those in folders.items()})
 

@@ -151,13 +151,14 @@ BAD = {
     "device": {"name": "device", "kind": tarfile.CHRTYPE},
     "pipe": {"name": "pipe", "kind": tarfile.FIFOTYPE},
 }
+ONLY_TAR = ("hard link", "device", "pipe")
 
 
-@pytest.mark.parametrize("bad", BAD)
-@pytest.mark.parametrize("kind", [".zip", ".tar", ".tar.gz"])
+@pytest.mark.parametrize(
+    ("kind", "bad"),
+    [(k, b) for k in (".zip", ".tar", ".tar.gz") for b in BAD if k != ".zip" or b not in ONLY_TAR],
+)
 def test_members_that_lead_outside_are_refused_and_nothing_is_written(tmp_path, kind, bad):
-    if kind == ".zip" and ("device" in bad or "pipe" in bad or "hard" in bad):
-        pytest.skip("zip files have none")
     archive = malicious(tmp_path / f"bad{kind}", **BAD[bad])
     for use in (read_archive, lambda path: unpack(path, tmp_path / "deep" / "out")):
         with pytest.raises(ValueError, match=r"bad") as error:
