@@ -22,8 +22,14 @@ def mixture(
         temperature: :math:`T \ge 1`; 1 is proportional, infinity uniform.
 
     Raises:
-        ValueError: an unknown mix or source, a source without weight, a negative weight.
+        ValueError: an unknown mix or source, a source without weight, a weight that is negative or
+            not finite, a temperature below 1.
     """
+    if not temperature >= 1:  # NaN is none, either
+        raise ValueError(
+            f"data.temperature={temperature}: at least 1; 1 draws sources in proportion to their "
+            "checkpoints, larger ones more evenly"
+        )
     if isinstance(mix, Mapping):
         weights = _explicit(counts, mix)
     elif mix in MIXES:
@@ -45,6 +51,6 @@ def _explicit(
     if missing := [name for name in counts if name not in mix]:
         raise ValueError(f"mix: no weight for {', '.join(missing)}; give 0 to leave a source out")
     weights = np.array([mix[name] for name in counts], np.float64)
-    if not (weights >= 0).all() or weights.sum() == 0:
-        raise ValueError(f"mix: weights {dict(mix)} must not be negative, nor all zero")
+    if not ((weights >= 0) & np.isfinite(weights)).all() or weights.sum() == 0:
+        raise ValueError(f"mix: weights {dict(mix)} must be finite, not negative, nor all zero")
     return weights

@@ -126,7 +126,9 @@ def _read(
     layer = plan.layer
     first = begin // layer.stride
     rows = slice(first, min(-(-(begin + len(tokens)) // layer.stride), layer.rows))
-    whole = np.empty((rows.stop - first, layer.stride), tokens.dtype)
+    count = (rows.stop - first) * layer.stride
+    aligned = begin == first * layer.stride and len(tokens) == count  # nothing but whole rows
+    whole = (tokens if aligned else np.empty(count, tokens.dtype)).reshape(-1, layer.stride)
     whole[:, layer.columns :] = padding
     maps = {}
     if orders is not None and plan.groups:
@@ -134,9 +136,10 @@ def _read(
     for part in plan.parts:
         block = _block(part, flat, rows, maps)
         whole[:, part.first : part.last] = block.reshape(len(block), part.last - part.first)
-    entries = whole.reshape(-1)[begin - first * layer.stride :][: len(tokens)]
-    tokens[: len(entries)] = entries
-    tokens[len(entries) :] = padding  # behind the last row of a dense layer
+    if not aligned:
+        entries = whole.reshape(-1)[begin - first * layer.stride :][: len(tokens)]
+        tokens[: len(entries)] = entries
+        tokens[len(entries) :] = padding  # behind the last row of a dense layer
 
 
 def _block(

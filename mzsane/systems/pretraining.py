@@ -97,10 +97,10 @@ class Pretraining(pl.LightningModule):
         totals = [torch.stack(part).sum(0) for part in zip(*self._sums, strict=True)]
         reduced = (self.trainer.strategy.reduce(total, reduce_op="sum") for total in totals)
         sums = MaskedSums(*reduced)
-        errors, scores = sums.residual / sums.weights, r_squared(sums)
-        for at, name in enumerate(self.sources):
-            self.log(f"val/mse/{name}", errors[at])
-            self.log(f"val/r2/{name}", scores[at])
+        errors, scores = (sums.residual / sums.weights).tolist(), r_squared(sums).tolist()
+        for name, error, score in zip(self.sources, errors, scores, strict=True):
+            self.log(f"val/mse/{name}", error)
+            self.log(f"val/r2/{name}", score)
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Weights decay; norms, biases and position tables do not."""
@@ -148,13 +148,18 @@ class Pretraining(pl.LightningModule):
             )
 
     def _log_shares(self, batch: Batch) -> None:
-        if len(self.sources) > 1:
-            for at, name in enumerate(self.sources):
-                share = (batch.source == at).float().mean()
-                size = len(batch.source)
-                self.log(
-                    f"train/share/{name}", share, on_step=False, on_epoch=True, batch_size=size
-                )
+        """Of an epoch, or of what is left of it after resuming; a single source has all of it."""
+        if len(self.sources) == 1:
+            return
+        for at, name in enumerate(self.sources):
+            self.log(
+                f"train/share/{name}",
+                (batch.source == at).float().mean(),
+                on_step=False,
+                on_epoch=True,
+                batch_size=len(batch.source),
+                sync_dist=True,
+            )
 
 
 def r_squared(sums: MaskedSums) -> Float[Tensor, " sources"]:

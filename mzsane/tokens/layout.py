@@ -29,7 +29,8 @@ class Layout:
     Lossless: ``detokenize(tokenize(s), carry(s))`` equals ``s`` bit for bit, for every state dict
     of these shapes and dtypes. Every method takes a single model or, with the same leading
     axes on every tensor, a stack of models. Nothing is rounded: tokens of float64 are float64,
-    those of mixed half precisions float32 (where a NaN stays NaN, of whatever bits). Tied tensors are tokens as often as they are named.
+    those of mixed half precisions float32, where a NaN may change its bits but stays NaN. Tied
+    tensors are tokens as often as they are named.
 
     Args:
         shapes: name, shape and dtype (``"float32"``) of every tensor of the state dict, in order.

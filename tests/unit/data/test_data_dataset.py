@@ -152,6 +152,12 @@ def test_validation_windows_can_be_fewer(stores):
     assert (starts[0], starts[-1]) == (0, length - 5)
 
 
+@pytest.mark.parametrize("count", [0, -1])
+def test_fewer_than_one_validation_window_is_refused(stores, count):
+    with pytest.raises(ValueError, match="at least one window of each model"):
+        ValidationWindows(stores, 5, seed=0, per_model=count)
+
+
 def test_validation_is_the_same_every_time(stores):
     first, second = (ValidationWindows(stores, 9, seed=4) for _ in range(2))
     assert_equal(first.__getitems__(range(9)), second.__getitems__(range(9)))

@@ -31,10 +31,18 @@ def test_temperature_lies_between_proportional_and_uniform():
         ("even", "mix 'even': choose from proportional, uniform, temperature"),
         ({"cifar1O": 1, "cifar100": 1}, "'cifar1O'; did you mean 'cifar10'"),
         ({"cifar10": 1}, "no weight for cifar100"),
-        ({"cifar10": -1, "cifar100": 1}, "must not be negative"),
+        ({"cifar10": -1, "cifar100": 1}, "not negative"),
+        ({"cifar10": float("inf"), "cifar100": 1}, "must be finite"),
+        ({"cifar10": float("nan"), "cifar100": 1}, "must be finite"),
         ({"cifar10": 0, "cifar100": 0}, "nor all zero"),
     ],
 )
 def test_a_wrong_mixture_is_explained(mix, message):
     with pytest.raises(ValueError, match=message):
         mixture(COUNTS, mix)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 0.0, -1.0, float("nan")])
+def test_a_temperature_below_one_is_refused(temperature):
+    with pytest.raises(ValueError, match=r"data\.temperature=.*at least 1"):
+        mixture(COUNTS, "temperature", temperature)

@@ -77,6 +77,31 @@ def test_a_padded_window_gives_what_the_short_one_gives(model, batch):
         torch.testing.assert_close(a[1:2, :3], b, atol=1e-5, rtol=1e-5)
 
 
+def test_segments_of_one_number_are_no_segments(model, batch):
+    values, positions, _ = batch
+    whole = outputs(model, values, positions, torch.zeros(3, 5, dtype=torch.int64))
+    for a, b in zip(whole, outputs(model, values, positions, None), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+
+
+def test_models_that_share_a_window_are_apart(model, batch):
+    values, positions, _ = batch
+    together = model(values, positions, torch.tensor([[0, 0, 1, 1, 1]] * 3))
+    for place in (slice(0, 2), slice(2, 5)):
+        for a, b in zip(together, model(values[:, place], positions[:, place]), strict=True):
+            torch.testing.assert_close(a[:, place], b, atol=1e-5, rtol=1e-5)
+
+
+def test_the_mean_of_a_window_counts_real_tokens_wherever_they_stand(batch):
+    torch.manual_seed(0)
+    model = Sane(**SIZES, positions="sinusoidal", pooling="mean")
+    latents = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(2))
+    expected = model.project(latents[1:2, :3])
+    assert torch.allclose(model.project(latents, batch[2])[1:2], expected)
+    turned = model.project(latents[1:2].roll(2, 1), batch[2][1:2].roll(2, 1))
+    assert torch.allclose(turned, expected)
+
+
 def test_gradients_reach_every_parameter(model, batch):
     _, decoded, projected = outputs(model, *batch)
     weights = torch.randn(projected.shape, generator=torch.Generator().manual_seed(2))
@@ -155,6 +180,7 @@ def test_a_window_of_another_length_is_refused_by_the_head(batch):
         ({}, "max_positions is needed"),
         ({"max_positions": [3, 4]}, "three positive numbers"),
         ({"max_positions": [3, 4, 0]}, "three positive numbers"),
+        ({"positions": "sinusoidal", "pooling": "max"}, "choose from concatenate, mean"),
         ({"positions": "rotary"}, "choose from learned, sinusoidal"),
         ({"positions": "sinusoidal", "d_model": 18}, "multiple of 4"),
         ({"max_positions": [3, 4, 5], "d_model": 15}, "even width"),

@@ -1,9 +1,12 @@
 import functools
 
 import pytest
+import pytorch_lightning as pl
 import torch
+from torch.utils.data import DataLoader
 
 from mzsane.data import Batch
+from mzsane.data.loader import as_it_is
 from mzsane.losses import MaskedReconstruction, MaskedSums, NTXent, SaneLoss, masked_sums
 from mzsane.models import Sane
 from mzsane.systems import Pretraining
@@ -125,6 +128,38 @@ def test_r_squared_is_that_of_the_real_weights_of_each_source(batch):
         real = batch.values[:, 0][batch.source == source][batch.mask[batch.source == source]]
         assert scores[source].item() == pytest.approx(1 - 0.01 / real.var(correction=0).item())
     assert scores[2].isnan()
+
+
+def test_every_source_has_its_own_metrics(batch, tmp_path):
+    module = system()
+    trainer = pl.Trainer(
+        default_root_dir=tmp_path, accelerator="cpu", max_epochs=1, logger=False,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    one, two = (DataLoader([batch] * n, batch_size=None, collate_fn=as_it_is) for n in (1, 2))
+    trainer.fit(module, one, two)
+    found = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    assert found["train/share/a"] == pytest.approx(2 / 3)
+    assert found["train/share/b"] == pytest.approx(1 / 3)
+    with torch.no_grad():
+        outputs = module._step(batch, 0.0, 0.0)[1].unflatten(0, (3, 2))
+    for at, name in enumerate("ab"):
+        mine = batch.source == at
+        real = batch.mask[mine][:, None].expand_as(outputs[mine])
+        error = (outputs[mine] - batch.values[mine])[real].square().mean().item()
+        variance = batch.values[mine][real].var(correction=0).item()
+        assert found[f"val/mse/{name}"] == pytest.approx(error)
+        assert found[f"val/r2/{name}"] == pytest.approx(1 - error / variance, abs=1e-6)
+
+
+def test_segments_reach_the_model_only_where_windows_are_mixed(batch):
+    seen = {}
+    for mixed in (False, True):
+        module = system()
+        module.model.encode = functools.partial(_remember, seen, mixed, module.model.encode)
+        module._step(batch._replace(mixed=mixed), 0.0, 0.0)
+    assert seen[False][2] is None
+    assert torch.equal(seen[True][2], batch.segment.repeat_interleave(2, 0))
 
 
 def _remember(seen, name, function, *arguments):

@@ -93,14 +93,9 @@ def test_values_at_the_ends_of_every_dtype_survive_beside_other_dtypes(dtypes):
     special = torch.tensor(SPECIAL, dtype=torch.float64)
     state = {f"{at}.weight": special.to(dtype) for at, dtype in enumerate(dtypes)}
     layout = Layout.of(state, 3)
-    restored = (
-        layout.detokenize(layout.tokenize(state), {}),
-        layout.unflatten(layout.flatten(state)),
-    )
-    for found in restored:
-        assert [list(t.isnan()) for t in found.values()] == [
-            list(t.isnan()) for t in state.values()
-        ]
+    from_tokens = layout.detokenize(layout.tokenize(state), {})
+    for found in (from_tokens, layout.unflatten(layout.flatten(state))):
+        assert all(torch.equal(found[n].isnan(), t.isnan()) for n, t in state.items())
         assert_same_bits(*({n: t[~t.isnan()] for n, t in s.items()} for s in (found, state)))
 
 
