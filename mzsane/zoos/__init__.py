@@ -1,6 +1,7 @@
 """Zoos: records of trained models, read from disk or built."""
 
 from mzsane.zoos.building import Builder
+from mzsane.zoos.designs import Range
 from mzsane.zoos.downloading import Download
 from mzsane.zoos.filters import Accuracy, Filter, First, Magnitude, Quantile, keep
 from mzsane.zoos.loading import load_weights
@@ -24,6 +25,7 @@ __all__ = [
     "Magnitude",
     "ModelRecord",
     "Quantile",
+    "Range",
     "Skipped",
     "held",
     "keep",
