@@ -13,7 +13,7 @@ RESNET = Architecture("mzsane.architectures.ResNet18", {"width": 4}, (1, 16, 16)
 
 @pytest.fixture(scope="module")
 def images():
-    return digits(side=16)
+    return digits(shape=(1, 16, 16))
 
 
 def destroyed(population, value=9.0):
