@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 from mzsane.architectures import Architecture
 from mzsane.progress import Progress
 from mzsane.symmetry import Symmetry
-from mzsane.zoos import Builder, ModelRecord, Skipped
+from mzsane.zoos import Builder, ModelRecord, Skipped, read_zoo
 
 _TRANSFER = {"folder", "mirror", "retries", "pause", "timeout"}  # decide nothing of what is read
 
@@ -69,8 +69,6 @@ class Source:
             symmetry: groups given by hand.
             trust_pickle: run code that checkpoints contain.
         """
-        from mzsane.zoos import read_zoo
-
         place = Path(path).resolve() if Path(path).exists() else Path(path)
         digest = sha256(str(place).encode()).hexdigest()[:8]
         reader = partial(
