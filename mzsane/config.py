@@ -80,6 +80,7 @@ class Preprocess(Inputs):
 
     zoo: Zoo = field(default_factory=Zoo)
     tokens: dict[str, Any] = field(default_factory=dict)
+    parallel: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -101,7 +102,9 @@ class Run(Preprocess):
 
 
 def register_schemas() -> None:
-    """Make the schemas known to Hydra under the names that `conf/*.yaml` list first."""
+    """Make known to Hydra the schemas that `conf/*.yaml` list first, and `${or:a,b}`."""
+    # the first that is not null: what the user says, else what the file says
+    OmegaConf.register_new_resolver("or", lambda a, b: b if a is None else a, replace=True)
     schemas = {
         "train": Run, "preprocess": Preprocess, "build_zoo": BuildZoo, "download": DownloadZoo
     }  # fmt: skip

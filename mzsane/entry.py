@@ -5,7 +5,9 @@ import functools
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -18,6 +20,7 @@ from mzsane.config import CONF_DIR, register_schemas, suggest
 
 _EXPECTED = (HydraException, OmegaConfBaseException, ValueError, OSError)
 _FULL = "HYDRA_FULL_ERROR"
+_PLAIN_WARNING = warnings.formatwarning
 _NO_OPTION = re.compile(r"Could not find '([^']+)'\s+Available options in '([^']+)':(.*)", re.S)
 
 
@@ -31,6 +34,7 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
         print(_help(sys.modules[task.__module__].__doc__ or ""))
         return
     register_schemas()
+    warnings.formatwarning = _brief_warning
     full = os.environ.get(_FULL) == "1"
     os.environ[_FULL] = "1"  # Hydra then raises what it would otherwise print in many lines
 
@@ -51,6 +55,13 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
         if isinstance(stop.__context__, KeyboardInterrupt):
             _leave()
         raise
+
+
+def _brief_warning(message: Warning | str, category: type, filename: str, *where: Any) -> str:
+    """Our own warnings as a sentence; others as Python has them."""
+    if Path(filename).is_relative_to(Path(__file__).parent):
+        return f"mzsane: {message}\n"
+    return _PLAIN_WARNING(message, category, filename, *where)
 
 
 def _help(purpose: str) -> str:

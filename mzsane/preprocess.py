@@ -1,42 +1,45 @@
 """Write the token stores of a zoo, building the zoo where it is missing.
 
 python -m mzsane.preprocess zoo=digits+printed
+python -m mzsane.preprocess zoo=folder zoo.path=DIR
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from mzsane.config import build_all, check
+from mzsane.config import build, build_all, check
 from mzsane.entry import run
 
 if TYPE_CHECKING:
-    from mzsane.stores import TokenStore
+    from mzsane.stores import Source, TokenStore
 
 
 def preprocess(cfg: DictConfig) -> None:
     """Make the store of every source and print where it is, what was taken, skipped and why."""
     check(cfg)
-    for name, store in stores_of(cfg).items():
+    for name, store in stores_of(cfg, build_all(cfg.zoo.sources)).items():
         print(f"{name}: {store.path}: {store.report}")
 
 
-def stores_of(cfg: DictConfig) -> "dict[str, TokenStore]":
-    """The stores of a zoo, those that are missing made first."""
+def stores_of(cfg: DictConfig, sources: "Mapping[str, Source]") -> "dict[str, TokenStore]":
+    """The stores of a zoo, those that are missing made first; without what filters leave out."""
     from mzsane.progress import bars
-    from mzsane.stores import Crew, prepare
+    from mzsane.stores import prepare
 
-    crew = OmegaConf.select(cfg, "preprocess") or {}
     with bars() as progress:
-        return prepare(
-            build_all(cfg.zoo.sources),
+        stores = prepare(
+            sources,
             dict(cfg.tokens),
             build=cfg.zoo.build,
             download=cfg.zoo.download,
             align=cfg.zoo.align,
-            crew=Crew(cfg.workers, **crew),
+            crew=build(cfg.parallel),
             progress=progress,
         )
+    filters = build_all(cfg.zoo.filters)
+    return {name: store.filtered(filters) for name, store in stores.items()}
 
 
 def main() -> None:

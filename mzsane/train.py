@@ -9,6 +9,7 @@ import logging
 import time
 import warnings
 import zipfile
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ from mzsane.runs import claim, leads, record
 
 if TYPE_CHECKING:
     from mzsane.data import ZooData
+    from mzsane.images import ImageSet
+    from mzsane.stores import Source
 
 
 def train(cfg: DictConfig) -> dict[str, float]:
@@ -46,14 +49,16 @@ def fit(cfg: DictConfig, folder: Path) -> dict[str, float]:
     import pytorch_lightning as pl  # slow to import, and --help and --cfg need it not
 
     _quieten()
-    data = build(cfg.data, stores=stores_of(cfg))
+    sources = build_all(cfg.zoo.sources)
+    data = build(cfg.data, stores=stores_of(cfg, sources))
+    callbacks = callbacks_of(cfg, sources, data)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     model = build(cfg.model, d_token=data.d_token, window=data.window)
     model.check_positions([size - 1 for size in data.max_positions])
     trainer = build(
         cfg.trainer,
         default_root_dir=str(folder),
-        callbacks=callbacks_of(cfg, data),
+        callbacks=callbacks,
         logger=list(build_all(cfg.logger).values()),
     )
     system = build(
@@ -90,16 +95,49 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
 
 
-def callbacks_of(cfg: DictConfig, data: "ZooData") -> list[Any]:
+def callbacks_of(cfg: DictConfig, sources: "Mapping[str, Source]", data: "ZooData") -> list[Any]:
     """The callbacks; one left open (`_partial_`) is given the study of this run."""
     callbacks = build_all(cfg.callbacks)
     if any(isinstance(callback, partial) for callback in callbacks.values()):
-        study = build(cfg.evaluation, stores=data.stores, samplers=build_all(cfg.sampler))
+        images = images_of(cfg, sources)
+        study = build(
+            cfg.evaluation, stores=data.stores, images=images, samplers=build_all(cfg.sampler)
+        )
         callbacks = {
             name: callback(study=study) if isinstance(callback, partial) else callback
             for name, callback in callbacks.items()
         }
     return list(callbacks.values())
+
+
+def images_of(
+    cfg: DictConfig, sources: "Mapping[str, Source]"
+) -> "dict[str, Callable[[], ImageSet]]":
+    """The image sets that the zoo was trained on and those of `evaluation.images`.
+
+    Raises:
+        ValueError: one of them cannot be loaded, which is better known before training.
+    """
+    from mzsane.images import name_of
+
+    own = (source.images for source in sources.values() if source.images is not None)
+    images = {name_of(load): load for load in own}
+    more = cfg.evaluation.get("images", {})
+    images = {name: images[name] for name in images if more.get(name, "") is not None}
+    images |= build_all(more)
+    if leads():
+        for name, load in images.items():
+            _loadable(name, load)
+    return images
+
+
+def _loadable(name: str, load: "Callable[[], ImageSet]") -> None:
+    try:
+        load()
+    except (ValueError, OSError) as error:
+        raise ValueError(
+            f"{error}; evaluation.images.{name}=null evaluates without these images"
+        ) from error
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Images in memory: three splits, one normalisation, one cache file a set."""
 
 import hashlib
+import inspect
 import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -106,6 +107,12 @@ def assemble(
         drawn = _load(path, metadata) or _store(path, metadata, draw())
     train, validation, test = _splits(drawn, arguments["seed"], normalisation)
     return ImageSet(name, train, validation, test, classes)
+
+
+def name_of(images: Callable[[], ImageSet]) -> str:
+    """What tables call the set that this loads: its argument `name`, else the function's name."""
+    name = inspect.signature(images).parameters.get("name")
+    return name.default if name else getattr(images, "func", images).__name__
 
 
 def _splits(drawn: Drawn, seed: int, normalisation: Normalisation) -> list[Split]:

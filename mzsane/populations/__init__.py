@@ -5,7 +5,6 @@ from mzsane.populations.engines import Engine
 from mzsane.populations.evaluating import Outcome, evaluate, score
 from mzsane.populations.joint import JointTraining, most_together
 from mzsane.populations.population import Population, initialise
-from mzsane.populations.processes import one_thread, running
 from mzsane.populations.recipes import Recipe, steps_an_epoch
 from mzsane.populations.training import Training, fit
 
@@ -21,8 +20,6 @@ __all__ = [
     "fit",
     "initialise",
     "most_together",
-    "one_thread",
-    "running",
     "score",
     "steps_an_epoch",
 ]

@@ -15,7 +15,7 @@ from joblib import delayed, effective_n_jobs
 from torch import Tensor, nn
 
 from mzsane.populations.population import Population
-from mzsane.populations.processes import one_thread, running
+from mzsane.processes import one_thread, running
 
 Engine = Literal["process", "vmap"]
 Result = TypeVar("Result")

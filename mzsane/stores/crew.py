@@ -1,15 +1,14 @@
 """Who does long work: this process while that is quickest, else others, here or on a cluster."""
 
-import signal
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, TypeVar
 
-import torch
-from joblib import Parallel, delayed, effective_n_jobs, parallel_config
+from joblib import delayed, effective_n_jobs, parallel_config
+
+from mzsane.processes import one_thread, running
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -68,50 +67,39 @@ class Crew:
         return known and seconds * tasks * (1 - 1 / processes) > STARTING
 
     def _together(self, work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
-        threads = torch.get_num_threads()  # `_alone` loses count in a backend of threads
-        with _settings(self.backend, self.scheduler) as settings:
-            with parallel_config(**settings):
-                results = Parallel(
-                    self.workers, return_as="generator", batch_size=1, **_deaf(self.backend)
-                )(delayed(_alone)(work, task) for task in tasks)
-            try:
-                yield from results
-            finally:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # joblib's advice to those who leave early
-                    results.close()
-                torch.set_num_threads(threads)
-
-
-def _deaf(backend: str) -> dict[str, Any]:
-    """Ctrl-C reaches every process of a terminal; only the one that waits should obey it."""
-    if backend != "loky":
-        return {}
-    return {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
+        calls = (delayed(_alone)(work, task) for task in tasks)
+        with (
+            _settings(self.backend, self.scheduler) as settings,
+            running(calls, self.workers, backend=settings) as results,
+        ):
+            yield from results
 
 
 @contextmanager
-def _settings(backend: str, scheduler: str | None) -> Iterator[dict[str, Any]]:
-    """Arguments of `joblib.parallel_config`, with Dask's client open."""
+def _settings(backend: str, scheduler: str | None) -> Iterator[dict[str, Any] | None]:
+    """Arguments of `joblib.parallel_config`, with Dask's client open; None for processes here."""
+    if backend == "loky":
+        yield None
+        return
     if backend != "dask":
         try:
             with parallel_config(backend=backend):
                 pass
         except ValueError as error:
-            raise ValueError(f"preprocess.backend={backend}: joblib has none such") from error
+            raise ValueError(f"parallel.backend={backend}: joblib has none such") from error
         yield {"backend": backend}
         return
     try:
         from distributed import Client
     except ImportError as error:
         raise ValueError(
-            "preprocess.backend=dask: distributed is missing; pip install 'mzsane[dask]'"
+            "parallel.backend=dask: distributed is missing; pip install 'mzsane[dask]'"
         ) from error
     try:
         client = Client(scheduler, set_as_default=False)
     except OSError as error:
         raise ValueError(
-            f"preprocess.scheduler={scheduler}: no Dask scheduler answers there ({error})"
+            f"parallel.scheduler={scheduler}: no Dask scheduler answers there ({error})"
         ) from error
     with client:
         yield {"backend": "dask", "client": client}
@@ -119,9 +107,5 @@ def _settings(backend: str, scheduler: str | None) -> Iterator[dict[str, Any]]:
 
 def _alone(work: Callable[[Task], Result], task: Task) -> Result:
     """With one thread, so that the result does not depend on who works."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         return work(task)
-    finally:
-        torch.set_num_threads(threads)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from mzsane.architectures import Architecture
+from mzsane.images import ImageSet
 from mzsane.progress import Progress
 from mzsane.symmetry import Symmetry
 from mzsane.zoos import Builder, ModelRecord, Skipped, read_zoo
@@ -34,6 +35,7 @@ class Source:
         builder: trains the models where they are missing; None if they come from elsewhere.
         download: fetches the models where they are missing; None if they are there.
         symmetry: groups given by hand, for networks that cannot be traced; None traces them.
+        images: loads the image set that the models were trained on; None if it is not at hand.
     """
 
     store: str | Path
@@ -41,6 +43,7 @@ class Source:
     builder: Builder | None = None
     download: Download | None = None
     symmetry: Symmetry | None = None
+    images: Callable[[], ImageSet] | None = None
 
     @classmethod
     def of_folder(

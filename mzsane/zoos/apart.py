@@ -8,7 +8,7 @@ from joblib import delayed
 from safetensors.torch import load_file, save_file
 
 from mzsane.images import Split
-from mzsane.populations import running
+from mzsane.processes import running
 from mzsane.zoos.training import Splits, Trial, train_trial
 
 IMAGES = ".images.safetensors"  # for the processes of a build, which sweeps it away afterwards

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 
 from mzsane.architectures import Architecture
-from mzsane.images import ImageSet
+from mzsane.images import ImageSet, name_of
 from mzsane.populations import Recipe
 from mzsane.progress import Progress, silent
 from mzsane.zoos.apart import train_apart
@@ -92,7 +92,7 @@ class Builder:
     @cached_property
     def trials(self) -> list[Trial]:
         """All models, in the order of their numbers."""
-        images = _name_of(self.images)
+        images = name_of(self.images)
         if self.design == "grid":
             planned = grid(self.factors, self.num_models)
         else:
@@ -123,7 +123,7 @@ class Builder:
         # signature applies what a partial adds; defaults count, or a changed one would go unseen
         parameters = inspect.signature(self.images).parameters
         return {
-            "images": _name_of(self.images),
+            "images": name_of(self.images),
             "images_arguments": {k: p.default for k, p in parameters.items() if k != "cache"},
             "architecture": json.loads(self.architecture.to_json()),
             "recipe": asdict(self.recipe),
@@ -182,9 +182,3 @@ class Builder:
         with closing(finished):
             for done in finished:
                 progress(stage, done, len(trials))
-
-
-def _name_of(images: Callable[[], ImageSet]) -> str:
-    """What tables call a set: its argument `name` where it has one, else its function's name."""
-    name = inspect.signature(images).parameters.get("name")
-    return name.default if name else getattr(images, "func", images).__name__

@@ -10,7 +10,8 @@ import numpy as np
 
 from mzsane.architectures import Architecture
 from mzsane.images import Split
-from mzsane.populations import JointTraining, Recipe, Training, one_thread
+from mzsane.populations import JointTraining, Recipe, Training
+from mzsane.processes import one_thread
 from mzsane.zoos.trials import append_result, write_checkpoint, write_params
 from mzsane.zoos.unfinished import Unfinished, begin, keep, publish
 

@@ -66,4 +66,4 @@ def test_frameworks_stay_at_their_door(framework):
 
 
 def test_the_design_lists_every_room():
-    assert {*ROOMS, "files", "progress"} == set(allowed())
+    assert {*ROOMS, "files", "progress", "processes"} == set(allowed())

@@ -14,9 +14,9 @@ from mzsane.populations import (
     evaluating,
     fit,
     initialise,
-    running,
     score,
 )
+from mzsane.processes import running
 
 
 @pytest.fixture

@@ -70,5 +70,5 @@ def test_a_dask_cluster_makes_the_same_store(tmp_path, trials):
 
 
 def test_an_unknown_backend_is_named():
-    with pytest.raises(ValueError, match=r"preprocess\.backend=carrier_pigeon"):
+    with pytest.raises(ValueError, match=r"parallel\.backend=carrier_pigeon"):
         list(Crew(2, "carrier_pigeon").map(pid, range(3)))

@@ -12,7 +12,9 @@ from torch.nn import functional as F
 
 from mzsane.architectures import CNN, MLP, ResNet18
 from mzsane.symmetry import Group, Place, Symmetry, trace, trace_error
-from mzsane.symmetry.proof import Witness, double_copy, refute
+from mzsane.symmetry.proof import refute
+from mzsane.symmetry.running import double_copy
+from mzsane.symmetry.witness import Witness
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 IMAGES = torch.zeros(2, 3, 32, 32)
@@ -100,7 +102,7 @@ def test_forgetting_a_place_is_noticed():
     torn = Symmetry((Group(stream.name, stream.size, stream.places[:-1]),))
     assert trace_error(network, images, torn, (np.array([1, 2, 3, 0]),)) > 1e-4
     copied, inputs = double_copy(network, images)
-    assert refute(Witness.of(copied, inputs), torn.groups[0]) is not None
+    assert set(refute(Witness.of(copied, inputs), torn.groups)) == {0}
 
 
 def test_every_hidden_axis_of_the_resnet_belongs_to_a_group():

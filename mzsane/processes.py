@@ -2,16 +2,21 @@
 
 import signal
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from joblib import Parallel
+from joblib import Parallel, parallel_config
 
 
 @contextmanager
-def running(tasks: Iterable[Any], workers: int, ordered: bool = True) -> Iterator[Iterator[Any]]:
+def running(
+    tasks: Iterable[Any],
+    workers: int,
+    ordered: bool = True,
+    backend: Mapping[str, Any] | None = None,
+) -> Iterator[Iterator[Any]]:
     """Start tasks; leaving the block before all are done ends their processes at once.
 
     In a terminal Ctrl-C is sent to every process. These ignore it, and so do not print a traceback
@@ -21,17 +26,19 @@ def running(tasks: Iterable[Any], workers: int, ordered: bool = True) -> Iterato
         tasks: of `joblib.delayed`.
         workers: processes; 1 works in this one, -1 takes every core.
         ordered: whether results come in the order of the tasks, or as they are done.
+        backend: arguments of `joblib.parallel_config`; None starts processes on this machine.
 
     Yields:
         The results.
     """
-    results = Parallel(
-        workers,
-        return_as="generator" if ordered else "generator_unordered",
-        batch_size=1,
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
-    )(tasks)
+    deaf = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
+    with parallel_config(**(backend or {"backend": "loky"})):
+        results = Parallel(
+            workers,
+            return_as="generator" if ordered else "generator_unordered",
+            batch_size=1,
+            **({} if backend else deaf),
+        )(tasks)
     try:
         yield results
     finally:
