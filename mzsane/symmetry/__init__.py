@@ -3,7 +3,7 @@
 from mzsane.symmetry.groups import Permutation, Symmetry
 from mzsane.symmetry.matching import Matcher, match, similarity
 from mzsane.symmetry.places import Group, Place
-from mzsane.symmetry.proof import trace_error
+from mzsane.symmetry.running import trace_error
 from mzsane.symmetry.tracing import trace, verify
 
 __all__ = [

@@ -1,5 +1,6 @@
 """Finds the permutation groups of a network from the network itself."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,7 +11,9 @@ from torch import Tensor, nn
 from mzsane.symmetry.couplings import Coupling, couplings
 from mzsane.symmetry.groups import Symmetry
 from mzsane.symmetry.places import Group, compatible
-from mzsane.symmetry.proof import Witness, double_copy, refute
+from mzsane.symmetry.proof import refute
+from mzsane.symmetry.running import double_copy
+from mzsane.symmetry.witness import Witness
 
 
 def trace(module: nn.Module, example: Tensor) -> Symmetry:
@@ -37,23 +40,45 @@ def trace(module: nn.Module, example: Tensor) -> Symmetry:
 
 def _proven(candidates: Sequence[Coupling], witness: Witness) -> Symmetry:
     """The candidates that leave the function as it is; the others are rejected with a reason."""
-    groups: list[Group] = []
-    rejected: list[str] = []
-    for coupling in candidates:
-        group = Group(coupling.name, coupling.size, coupling.places)
-        reason = coupling.fault or _clash(group, groups) or refute(witness, group)
-        if reason:
-            rejected.append(f"{group.name}: {reason}")
-        else:
-            taken = sum(other.name.split(" ")[0] == group.name for other in groups)
-            name = f"{group.name} ({taken + 1})" if taken else group.name
-            groups.append(replace(group, name=name))
-    return Symmetry(tuple(groups), tuple(rejected))
+    groups = [Group(each.name, each.size, each.places) for each in candidates]
+    reasons = {at: each.fault for at, each in enumerate(candidates) if each.fault}
+    kept: list[int] = []
+    while waiting := [at for at in range(len(groups)) if at not in reasons and at not in kept]:
+        tried = _compatible(groups, waiting, kept, reasons)
+        refuted = refute(witness, [groups[at] for at in tried])
+        reasons |= {tried[at]: reason for at, reason in refuted.items()}
+        kept += [at for at in tried if at not in reasons]
+    rejected = (f"{groups[at].name}: {reasons[at]}" for at in sorted(reasons))
+    return Symmetry(_named([groups[at] for at in sorted(kept)]), tuple(rejected))
+
+
+def _compatible(
+    groups: Sequence[Group], waiting: Sequence[int], kept: Sequence[int], reasons: dict[int, str]
+) -> list[int]:
+    """Those that wait and can be tried together; what overlaps with a kept one never will."""
+    tried: list[int] = []
+    for at in waiting:
+        if reason := _clash(groups[at], [groups[other] for other in kept]):
+            reasons[at] = reason
+        elif not _clash(groups[at], [groups[other] for other in tried]):
+            tried.append(at)
+    return tried
+
+
+def _named(groups: Sequence[Group]) -> tuple[Group, ...]:
+    """With a number behind the names of groups that begin with a tensor like one before."""
+    seen: Counter[str] = Counter()
+    named = []
+    for group in groups:
+        seen[group.name] += 1
+        taken = seen[group.name]
+        named.append(replace(group, name=f"{group.name} ({taken})") if taken > 1 else group)
+    return tuple(named)
 
 
 def _clash(group: Group, others: Sequence[Group]) -> str | None:
-    pairs = ((group, place, each) for each in [group, *others] for place in group.places)
-    for group, place, each in pairs:
+    pairs = ((place, each) for each in (group, *others) for place in group.places)
+    for place, each in pairs:
         for other in each.places:
             if other != place and not compatible(place, group.size, other, each.size):
                 return f"it overlaps with another group on axis {place.axis} of {place.tensor}"
@@ -73,9 +98,9 @@ def verify(module: nn.Module, example: Tensor, symmetry: Symmetry) -> None:
     """
     with torch.random.fork_rng(devices=[]):
         witness = Witness.of(*double_copy(module, example))
-    for group in symmetry.groups:
-        if reason := refute(witness, group):
-            raise ValueError(f"symmetry group {group.name} of {type(module).__name__}: {reason}")
+    for at, reason in refute(witness, symmetry.groups).items():
+        name = symmetry.groups[at].name
+        raise ValueError(f"symmetry group {name} of {type(module).__name__}: {reason}")
 
 
 @contextmanager
