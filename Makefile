@@ -5,7 +5,7 @@ ZOO ?= digits+printed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo preprocess test test-all lint fix bench clean
+.PHONY: help install demo download preprocess test test-all lint fix bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -21,7 +21,10 @@ install: .venv/installed ## make .venv from constraints.txt
 demo: install ## build small zoos, pretrain, sample, evaluate, report; ARGS adds overrides
 	$(BIN)/python -m mzsane.train $(ARGS)
 
-preprocess: install ## write the token stores of ZOO=digits+printed
+download: install ## fetch the published zoo ZOO
+	$(BIN)/python -m mzsane.download zoo=$(ZOO) $(ARGS)
+
+preprocess: install ## write the token stores of ZOO (digits+printed)
 	$(BIN)/python -m mzsane.preprocess zoo=$(ZOO) $(ARGS)
 
 test: install ## pass the tests
