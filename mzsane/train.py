@@ -136,7 +136,7 @@ def _loadable(name: str, load: "Callable[[], ImageSet]") -> None:
         load()
     except (ValueError, OSError) as error:
         raise ValueError(
-            f"{error}; evaluation.images.{name}=null evaluates without these images"
+            f"{error}; ++evaluation.images.{name}=null evaluates without these images"
         ) from error
 
 
