@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,52 @@ def test_forgetting_a_place_is_noticed():
     assert trace_error(network, images, torn, (np.array([1, 2, 3, 0]),)) > 1e-4
     copied, inputs = double_copy(network, images)
     assert set(refute(Witness.of(copied, inputs), torn.groups)) == {0}
+
+
+@pytest.mark.parametrize("false", [(0,), (5,), (11,), (2, 7)], ids=str)
+def test_false_groups_are_singled_out_among_true_ones(false):
+    copied, inputs = double_copy(ResNet18(width=4), IMAGES)
+    groups = list(trace(copied, inputs).groups)
+    for at in false:
+        groups[at] = replace(groups[at], places=groups[at].places[:-1])
+    refuted = refute(Witness.of(copied, inputs), groups)
+    assert sorted(refuted) == list(false)
+    assert all("changes the outputs" in reason for reason in refuted.values())
+
+
+def test_halves_of_one_group_are_refused_although_moving_both_alike_would_do():
+    copied, inputs = double_copy(nn.Sequential(nn.Linear(32, 2), nn.Linear(2, 3)), IMAGES)
+    (group,) = trace(copied, inputs).groups
+    halves = [replace(group, places=places) for places in (group.places[:2], group.places[2:])]
+    assert sorted(refute(Witness.of(copied, inputs), halves)) == [0, 1]
+
+
+def test_a_layer_that_tells_its_channels_apart_costs_no_other_group():
+    layers = {f"a{at}": nn.Conv2d(3 if at == 0 else 4, 4, 1) for at in range(8)}
+
+    def wiring(net, x):
+        for at in range(7):
+            x = getattr(net, f"a{at}")(x).relu()
+            x = x * torch.arange(1.0, 5.0)[:, None, None] if at == 4 else x
+        return net.a7(x)
+
+    symmetry = trace(Wired(wiring, **layers), IMAGES)
+    assert [group.name for group in symmetry.groups] == [
+        f"a{at}.weight" for at in (0, 1, 2, 3, 5, 6)
+    ]
+    assert len(symmetry.rejected) == 1
+    assert symmetry.rejected[0].startswith("a4.weight: permuting it changes the outputs")
+
+
+def test_channels_behind_a_step_are_kept_although_no_gradient_sees_them():
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4, affine=False))
+    wired = Wired(
+        lambda net, x: net.b(net.a(x)).sign().cumsum(2).mul(2).round().sum(1),
+        a=network[0],
+        b=network[1],
+    )
+    (group,) = trace(wired, IMAGES).groups
+    assert Place("b.running_mean", 0) in group.places
 
 
 def test_every_hidden_axis_of_the_resnet_belongs_to_a_group():

@@ -187,6 +187,20 @@ def test_the_fields_other_networks_are_traced_without_a_rejection(name, shape):
     assert symmetry.rejected == ()
 
 
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_weight_norm_of_the_old_style_is_traced():
+    network = nn.Sequential(nn.utils.weight_norm(nn.Linear(6, 4)), nn.Linear(4, 2))
+    weight = network[0].weight
+    (group,) = trace(network, SEQUENCES).groups
+    assert {Place("0.weight_g", 0), Place("0.weight_v", 0), Place("1.weight", 1)} <= set(
+        group.places
+    )
+    assert network[0].weight is weight
+    permutation = (np.array([2, 0, 3, 1]),)
+    error = trace_error(network, torch.randn(2, 5, 6), Symmetry((group,)), permutation)
+    assert error <= 1e-9
+
+
 LINEAR = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2))
 SHAPES = {name: tuple(tensor.shape) for name, tensor in LINEAR.state_dict().items()}
 
