@@ -10,6 +10,8 @@ NONLINEARITIES: Mapping[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
     "gelu": nn.GELU,
     "sigmoid": nn.Sigmoid,
+    "leakyrelu": nn.LeakyReLU,
+    "silu": nn.SiLU,
 }
 
 # "uniform" is U(0, 1) and "normal" N(0, 1), whatever the fan-in: so the published zoos began.

@@ -20,7 +20,7 @@ class MLP(nn.Module):
         input_shape: shape of one input; only its product matters.
         classes: number of logits.
         width: features of each hidden layer; none make it a linear model.
-        nonlinearity: ``tanh``, ``relu``, ``gelu`` or ``sigmoid``.
+        nonlinearity: ``tanh``, ``relu``, ``gelu``, ``sigmoid``, ``leakyrelu`` or ``silu``.
         dropout: probability in [0, 1), after every nonlinearity.
         initialisation: ``uniform`` (U(0, 1)), ``normal`` (N(0, 1)), ``kaiming_uniform`` or
             ``kaiming_normal`` for the weights; biases start at 0.01.

@@ -20,7 +20,7 @@ class Stack(nn.Module):
         kernel: height and width of all filters.
         features: of the hidden linear layers.
         classes: number of logits.
-        nonlinearity: ``tanh``, ``relu``, ``gelu`` or ``sigmoid``.
+        nonlinearity: ``tanh``, ``relu``, ``gelu``, ``sigmoid``, ``leakyrelu`` or ``silu``.
         dropout: probability in [0, 1).
         initialisation: ``uniform`` (U(0, 1)), ``normal`` (N(0, 1)), ``kaiming_uniform`` or
             ``kaiming_normal`` for the weights; biases start at 0.01.

@@ -31,6 +31,11 @@ PUBLISHED = {
         network("CNN", {"dropout": 0.3}),
         TANH | {"model::dropout": 0.3},
     ),
+    "leaky": (network("CNN", {"nonlinearity": "leakyrelu"}), {"model::nlin": "leakyrelu"}),
+    "larger with SiLU": (
+        network("CNN3", {"nonlinearity": "silu"}, (3, 32, 32)),
+        {"model::nlin": "silu"},
+    ),
     "CNN2": (network("CNN2", {}, (3, 28, 28)), TANH | {"model::type": "CNN2"}),
     "CIFAR-10 large": (
         network("CNN3", {"dropout": 0.5}, (3, 32, 32)),
@@ -124,7 +129,7 @@ def test_a_network_that_differs_is_not_recognised(change):
 @pytest.mark.parametrize(
     ("name", "arguments", "properties"),
     [
-        ("CNN", {}, {"model::nlin": "leakyrelu"}),
+        ("CNN", {}, {"model::nlin": "prelu"}),  # has a weight of its own
         ("ResNet18", {"width": 2}, {"model::nlin": "gelu"}),
         ("ViT", {}, {}),  # 32 features do not tell their heads
     ],
