@@ -54,10 +54,11 @@ class Range:
 
 
 def factors(vary: Mapping[str, Any], architecture: Architecture, design: Design) -> Values:
-    """What is to be varied, by name: lists of values and ranges; null leaves a name out.
+    """What is to be varied, by name: lists of values and ranges.
 
     Args:
-        vary: lists, or mappings of the arguments of `Range`, or null.
+        vary: lists, or mappings of the arguments of `Range`; None leaves a name out, so that one
+            list of names serves architectures that do not have all of them.
         architecture: whose arguments can be varied, besides those of the recipe.
         design: a grid has no ranges.
 
@@ -65,15 +66,12 @@ def factors(vary: Mapping[str, Any], architecture: Architecture, design: Design)
         ValueError: an unknown name, no values, or a range that cannot be used.
     """
     known = [*OF_RECIPE, *(key for key in architecture.settings if key not in GIVEN)]
-    for key in vary:
+    # sorted, so that the order in which settings are written down numbers no model
+    named = sorted(key for key, given in vary.items() if given is not None)
+    for key in named:
         if key not in known:
             raise ValueError(f"vary.{key}: there is no such setting; vary {', '.join(known)}")
-    return {
-        # sorted, so that the order in which settings are written down numbers no model
-        key: _factor(key, vary[key], design)
-        for key in sorted(vary)
-        if vary[key] is not None
-    }
+    return {key: _factor(key, vary[key], design) for key in named}
 
 
 def _factor(key: str, given: Any, design: Design) -> Sequence[Any] | Range:

@@ -61,6 +61,15 @@ def test_a_larger_zoo_begins_with_the_smaller_one(design, seeds):
     assert len(small) < len(large)
 
 
+def test_what_is_left_as_it_is_need_not_exist():
+    """One list of names serves networks without nonlinearities to choose, too."""
+    resnet = Architecture("mzsane.architectures.ResNet18", {"width": 2}, (1, 28, 28), 10)
+    vary = {"nonlinearity": None, "dropout": None, "lr": [0.1, 0.01]}
+    assert len(builder(architecture=resnet, vary=vary).trials) == 4
+    with pytest.raises(ValueError, match=r"vary\.dropout: there is no such setting"):
+        builder(architecture=resnet, vary=vary | {"dropout": [0.1]})
+
+
 def test_the_order_in_which_settings_are_written_numbers_no_model():
     assert planned(builder(vary=VARY)) == planned(builder(vary=dict(reversed(VARY.items()))))
 
