@@ -136,7 +136,7 @@ class JointTraining:
         ]
 
     def states(self) -> list[dict[str, Any]]:
-        """All that `resume` needs, of each model by itself."""
+        """All that `resume` needs, here or in `Training`, of each model by itself."""
         memory = {name: rows.cpu() for name, rows in self._memory.items()}
         return [
             {"epoch": self.epoch, "network": weights,

@@ -14,8 +14,11 @@ from mzsane.images import Split
 from mzsane.populations.engines import quickest_order
 from mzsane.populations.evaluating import Outcome, score
 from mzsane.populations.recipes import OPTIMIZERS, Recipe, learning_rates, steps_an_epoch
+from mzsane.populations.updates import UPDATES
 
 SHUFFLING, DROPPING = 3, 5  # purposes of the random draws, see docs/design.md
+# what torch's optimizers call the memory of ours
+REMEMBERED = {"mean": "exp_avg", "square": "exp_avg_sq", "velocity": "momentum_buffer"}
 
 
 class Training:
@@ -43,6 +46,7 @@ class Training:
         self._network = network.to(memory_format=quickest_order(network))
         self._split = Split(*(tensor.to(next(network.parameters()).device) for tensor in split))
         self._recipe, self._seed = recipe, seed
+        self._parameters = list(network.parameters())
         self._optimizer = _optimizer(network, recipe)
         self._steps = steps_an_epoch(recipe, len(split.images))
         self._rates = learning_rates(recipe, recipe.epochs * self._steps)
@@ -75,16 +79,32 @@ class Training:
         return [dict(self._network.state_dict())]
 
     def states(self) -> list[dict[str, Any]]:
-        """All that `resume` needs, of the one network there is."""
-        optimizer = self._optimizer.state_dict()
-        return [{"epoch": self.epoch, "network": self.weights()[0], "optimizer": optimizer}]
+        """All that `resume` needs, here or in `JointTraining`, of the one network there is."""
+        memory = {
+            name: torch.cat([self._remembered(p, name).flatten() for p in self._parameters])
+            for name in UPDATES[self._recipe.optimizer][1]
+        }
+        return [{"epoch": self.epoch, "network": self.weights()[0], "memory": memory}]
+
+    def _remembered(self, parameter: nn.Parameter, name: str) -> Tensor:
+        """What the optimizer remembers of a parameter; without momentum, nothing."""
+        known = self._optimizer.state.get(parameter, {})
+        return known.get(REMEMBERED[name], torch.zeros_like(parameter))
 
     def resume(self, states: Sequence[dict[str, Any]]) -> None:
         """Go on from what `states` gave: to the same bits as without the interruption."""
         (state,) = states
         self._network.load_state_dict(state["network"])
-        self._optimizer.load_state_dict(state["optimizer"])
         self.epoch = state["epoch"]
+        sizes = [parameter.numel() for parameter in self._parameters]
+        for parameter in self._parameters:
+            step = torch.tensor(float(self.epoch * self._steps), device=parameter.device)
+            self._optimizer.state[parameter] = {"step": step}
+        for name, row in state["memory"].items():
+            for parameter, part in zip(self._parameters, row.split(sizes), strict=True):
+                # axes in the parameter's order in memory, as the fused optimizers need them
+                values = torch.empty_like(parameter).copy_(part.view_as(parameter))
+                self._optimizer.state[parameter][REMEMBERED[name]] = values
 
 
 def fit(

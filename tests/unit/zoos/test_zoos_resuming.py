@@ -112,6 +112,22 @@ def test_what_was_trained_is_not_trained_again(whole, tmp_path, monkeypatch):
     assert epochs[:2] == [3, 4], "the first two epochs had been kept"
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("engines", [("process", "vmap"), ("vmap", "process")])
+def test_another_engine_goes_on_where_the_first_was(tmp_path, monkeypatch, engines, optimizer):
+    """As when a build is taken from a laptop to a machine with a GPU."""
+    recipe = Recipe(optimizer, 0.01, 1e-3, batch_size=8, epochs=4)
+    builder(tmp_path / "whole", recipe=recipe, vary={}).build()
+    mend = interrupt(monkeypatch, "_record", 4)
+    with pytest.raises(KeyboardInterrupt):
+        builder(tmp_path / "both", engines[0], recipe=recipe, vary={}).build()
+    mend()
+    builder(tmp_path / "both", engines[1], recipe=recipe, vary={}).build()
+    ours, theirs = contents(tmp_path / "both"), contents(tmp_path / "whole")
+    for key in theirs:
+        torch.testing.assert_close(ours[key][0], theirs[key][0], atol=1e-4, rtol=1e-4)
+
+
 def test_a_state_that_cannot_be_read_is_named(tmp_path, monkeypatch):
     mend = interrupt(monkeypatch, "_record", 3)
     with pytest.raises(KeyboardInterrupt):
