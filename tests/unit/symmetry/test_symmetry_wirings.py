@@ -165,7 +165,7 @@ def test_matching_never_makes_a_wiring_less_similar(name):
     assert after >= before - 1e-5 * abs(before)
 
 
-@pytest.mark.parametrize("name", ["dense", "unet", "flattened", "mobile", "gated"])
+@pytest.mark.parametrize("name", CASES)
 def test_matching_finds_a_permutation_of_a_wiring_back(name):
     build, example, _, _ = CASES[name]
     torch.manual_seed(0)
