@@ -5,7 +5,7 @@
     /                     attributes: format, format_version, name, settings, content_hash;
                           texts: provenance, skipped, refused
     /shelves/<n>          one architecture; attributes: reference, frame; texts: layout, symmetry,
-                          untraced (why there is none), architecture
+                          untraced (why there is none), by_hand, architecture, recognised
         weights           [models, parameters] float32 or float16, contiguous, canonical form
         integers          [models, values] int64: the buffers that are not floating-point
         models, epochs    names and completed epochs, by which rows are ordered
@@ -22,7 +22,7 @@ import h5py
 import numpy as np
 
 FORMAT = "mzsane token store"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 DTYPES = ("float32", "float16")
 ALIGNMENT = 64  # bytes; a matrix mapped into memory should start on a cache line
 COMMAND = "python -m mzsane.preprocess zoo=<name>"

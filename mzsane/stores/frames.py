@@ -8,13 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mzsane.architectures import Architecture
 from mzsane.stores.piles import Pile
-from mzsane.symmetry import Group, Matcher, Symmetry, trace
+from mzsane.stores.proving import symmetries_of
+from mzsane.symmetry import Group, Symmetry
+from mzsane.symmetry.given import Given
 from mzsane.tokens import Layout
 from mzsane.zoos import split_of
-
-UNKNOWN = "the zoo does not say how to build its models; give their architecture"
 
 
 class Frame(NamedTuple):
@@ -23,12 +22,14 @@ class Frame(NamedTuple):
     Attributes:
         symmetry: None if the architecture is unknown or could not be traced.
         untraced: why so.
+        by_hand: what became of groups given by hand, in words; empty if none were.
         reference: flat weights of the reference; None aligns nothing.
         row: of the reference, in the order in which rows are stored; None if from outside.
     """
 
     symmetry: Symmetry | None
     untraced: str = ""
+    by_hand: str = ""
     reference: np.ndarray | None = None
     row: int | None = None
 
@@ -42,7 +43,7 @@ def frames_of(
     piles: Sequence[Pile],
     align: bool,
     references: Mapping[str, Mapping[str, Tensor]],
-    given: Symmetry | None,
+    given: Mapping[str, Given] | None,
 ) -> list[Frame]:
     """Trace each architecture and choose its reference.
 
@@ -55,23 +56,26 @@ def frames_of(
         piles: one for each architecture.
         align: whether anything is aligned.
         references: of the caller, by fingerprint of the architecture.
-        given: symmetry by hand; None traces.
+        given: groups by hand, see `Symmetry.of_places`, which replace tracing wherever they fit;
+            None traces.
 
     Raises:
         ValueError: if a given reference has other tensors than the models, or the reference of an
-            older store is neither in it nor given.
+            older store is neither in it nor given; groups by hand that fit no architecture, or
+            change what a network computes.
     """
+    symmetries = symmetries_of(piles, given)
     frames: dict[int, Frame] = {}
     shared: dict[tuple[Layout, tuple[Group, ...]], np.ndarray] = {}
     # older ones first: who joins them is aligned to their reference
     for at in sorted(range(len(piles)), key=lambda at: piles[at].shelf is None):
-        symmetry, untraced = _symmetry(piles[at], given)
-        frames[at] = Frame(symmetry, untraced)
+        symmetry, untraced, by_hand = symmetries[at]
+        frames[at] = Frame(symmetry, untraced, by_hand)
         if align and symmetry is not None and symmetry.groups:
             alike = (piles[at].layout, symmetry.groups)
             row, reference = _reference(piles[at], piles, references, shared.get(alike))
             shared.setdefault(alike, reference)
-            frames[at] = Frame(symmetry, untraced, reference, row)
+            frames[at] = Frame(symmetry, untraced, by_hand, reference, row)
     return [frames[at] for at in range(len(piles))]
 
 
@@ -112,43 +116,3 @@ def _reference_row(keys: Sequence[tuple[str, int]]) -> int:
     models = [model for model, _ in keys]
     first = next((model for model in models if split_of(model) == "train"), models[0])
     return len(models) - 1 - models[::-1].index(first)
-
-
-def _symmetry(pile: Pile, given: Symmetry | None) -> tuple[Symmetry | None, str]:
-    """The symmetry, or None and the reason why there is none."""
-    if given is not None:
-        try:
-            Matcher(_zeros(pile.layout), given)
-        except ValueError as error:
-            return None, f"the groups given by hand do not fit: {error}"
-        return given, ""
-    if pile.shelf is not None:
-        return pile.shelf.symmetry, pile.shelf.untraced
-    if pile.architecture is None:
-        return None, UNKNOWN
-    return _traced(pile.architecture, pile.layout)
-
-
-def _traced(architecture: Architecture, layout: Layout) -> tuple[Symmetry | None, str]:
-    try:
-        network = architecture.build(seed=0)
-        if mismatch := _mismatch(network.state_dict(), layout):
-            return None, f"{architecture.name}: {mismatch}"
-        generator = torch.Generator().manual_seed(0)
-        return trace(network, torch.randn(2, *architecture.input_shape, generator=generator)), ""
-    except ValueError as error:
-        return None, f"{architecture.name}: {error}"
-
-
-def _zeros(layout: Layout) -> dict[str, Tensor]:
-    return layout.unflatten(torch.zeros(layout.parameters))
-
-
-def _mismatch(built: Mapping[str, Tensor], layout: Layout) -> str:
-    """The first tensor in which a network differs from the models said to be of its kind."""
-    expected = {name: tuple(tensor.shape) for name, tensor in built.items()}
-    found = {name: shape for name, shape, _ in layout.shapes}
-    for name in [*expected, *found]:
-        if expected.get(name) != found.get(name):
-            return f"{name} is {found.get(name)} in the zoo, {expected.get(name)} in the network"
-    return ""

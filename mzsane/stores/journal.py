@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mzsane.architectures import Architecture
+from mzsane.stores.kinds import Kind
 from mzsane.stores.spool import Facts, Place, is_whole, row_bytes
 from mzsane.tokens import Layout
 from mzsane.zoos import ModelRecord
@@ -28,13 +29,6 @@ NAME = "journal.jsonl"
 
 Key = tuple[str, int]
 """A checkpoint: model and epoch."""
-
-
-class Kind(NamedTuple):
-    """What decides the shelf of a checkpoint."""
-
-    architecture: Architecture | None
-    layout: Layout
 
 
 class Spooled(NamedTuple):
@@ -127,7 +121,7 @@ class Journal:
         """The number of a kind, a new one if it was not met before."""
         if kind not in self.kinds:
             built = kind.architecture.to_json() if kind.architecture else None
-            self._log("kind", [built, kind.layout.to_json()])
+            self._log("kind", [built, kind.layout.to_json(), kind.remark])
         return self.kinds.index(kind)
 
     def add_row(self, key: Key, row: Spooled) -> None:
@@ -166,9 +160,9 @@ def _line(kind: str, values: Any) -> str:
 
 
 def _kind(journal: Journal, values: list[Any]) -> None:
-    built, layout = values
+    built, layout, remark = values
     architecture = Architecture.from_json(built) if built else None
-    journal.kinds.append(Kind(architecture, Layout.from_json(layout)))
+    journal.kinds.append(Kind(architecture, Layout.from_json(layout), remark))
 
 
 def _read(journal: Journal, values: list[Any]) -> None:

@@ -48,6 +48,7 @@ class Pile:
         dtype: of stored weights.
         members: in the order in which they are stored.
         shelf: of an older store, whose rows are carried over; None if there is none.
+        remarks: how the architecture is known, where the zoo does not say.
     """
 
     folder: Path
@@ -56,6 +57,12 @@ class Pile:
     dtype: str
     members: tuple[Member, ...]
     shelf: Shelf | None = None
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Of the architecture, for people."""
+        return self.architecture.name if self.architecture else "unknown"
 
     @property
     def waiting(self) -> list[Member]:
@@ -84,22 +91,34 @@ def piles_of(
     known = {(record.model, record.epoch): record for record in records}
     members: dict[tuple[str, Layout], list[Member]] = {}
     facts: dict[tuple[str, Layout], tuple[Layout, Architecture | None, Shelf | None]] = {}
+    remarks: dict[tuple[str, Layout], dict[str, None]] = {}
     for shelf in old:
         key = _key(shelf.architecture, shelf.layout)
         facts[key] = (shelf.layout, shelf.architecture, shelf)
         members[key] = _carried(shelf)
+        remarks[key] = dict.fromkeys(shelf.recognised)
     for row_key, row in journal.rows.items():
         kind, record = journal.kinds[row.kind], known[row_key]
         key = _key(kind.architecture, kind.layout)
         # the record's own, because what comes from a file is never trusted
         facts.setdefault(key, (kind.layout, record.architecture or kind.architecture, None))
+        if kind.remark:
+            remarks.setdefault(key, {})[kind.remark] = None
         rounding = (row.facts.rounding, row.facts.relative)
         stamp = stamp_number(record.stamp)
         properties = record.properties | measured(row.facts)
         member = Member(row_key, stamp, properties, rounding, row.similarity, row.place)
         members.setdefault(key, []).append(member)
     piles = [
-        Pile(journal.folder, layout, built, dtype, tuple(sorted(members[key])), shelf)
+        Pile(
+            journal.folder,
+            layout,
+            built,
+            dtype,
+            tuple(sorted(members[key])),
+            shelf,
+            tuple(remarks.get(key, ())),
+        )
         for key, (layout, built, shelf) in facts.items()
     ]
     return _one_size(sorted(piles, key=lambda pile: pile.members[0].key))

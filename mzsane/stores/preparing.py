@@ -10,7 +10,7 @@ from mzsane.progress import Progress, silent
 from mzsane.stores.crew import Crew
 from mzsane.stores.listing import Listing, compared
 from mzsane.stores.reading import TokenStore
-from mzsane.stores.source import Source
+from mzsane.stores.source import Source, plain
 from mzsane.stores.writing import write_store
 
 State = Literal["missing", "changed", "grown", "equal"]
@@ -127,13 +127,15 @@ def _state(source: Source, tokens: Mapping[str, Any], align: bool) -> State:
 
 
 def _provenance(source: Source, align: bool) -> dict[str, Any]:
-    return {
-        "origin": source.origin,
-        "read": source.settings,
-        "checksums": source.checksums,
-        "aligned": align,
-        "symmetry": source.symmetry.to_json() if source.symmetry else None,
-    }
+    return plain(
+        {
+            "origin": source.origin,
+            "read": source.settings,
+            "checksums": source.checksums,
+            "aligned": align,
+            "symmetry": source.symmetry,
+        }
+    )
 
 
 def _decisive(provenance: Mapping[str, Any]) -> dict[str, Any]:

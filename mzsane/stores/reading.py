@@ -69,7 +69,8 @@ class TokenStore:
             file = h5py.File(path, "r")
         except OSError as error:
             raise ValueError(
-                f"{path}: damaged, cut short or no HDF5 file ({error}); make it with `{COMMAND}`"
+                f"{path}: damaged, cut short or no HDF5 file ({error}); remove it, and make "
+                f"it again with `{COMMAND}`"
             ) from error
         with file:
             _check_format(path, file)
@@ -77,7 +78,8 @@ class TokenStore:
                 return cls(path, architectures=_shelves(path, file), **_fields(file))
             except KeyError as error:
                 raise ValueError(
-                    f"{path}: a token store that lacks a part ({error}); make it with `{COMMAND}`"
+                    f"{path}: a token store that lacks a part ({error}); remove it, and "
+                    f"make it again with `{COMMAND}`"
                 ) from error
 
     @cached_property
@@ -171,7 +173,7 @@ class TokenStore:
         """
         if content_hash(self.architectures) != self.content_hash:
             raise ValueError(
-                f"{self.path}: its content has changed since it was written; "
+                f"{self.path}: its content has changed since it was written; remove it, and "
                 f"make it again with `{COMMAND}`"
             )
 
@@ -183,11 +185,11 @@ def content_hash(shelves: Sequence[Shelf]) -> str:
 
 def _check_format(path: Path, file: h5py.File) -> None:
     if file.attrs.get("format") != FORMAT:
-        raise ValueError(f"{path}: an HDF5 file, but no token store; make one with `{COMMAND}`")
+        raise ValueError(f"{path}: an HDF5 file, but no token store; give another file")
     if (version := int(file.attrs["format_version"])) != FORMAT_VERSION:
         raise ValueError(
             f"{path}: token store of format {version}, this version reads format {FORMAT_VERSION}; "
-            f"make it again with `{COMMAND}`"
+            f"remove it, and make it again with `{COMMAND}`"
         )
 
 
@@ -217,7 +219,9 @@ def _shelf(path: Path, source: str, group: h5py.Group) -> Shelf:
         layout=Layout.from_json(get_text(group, "layout")),
         symmetry=Symmetry.from_json(symmetry) if symmetry else None,
         untraced=get_text(group, "untraced"),
+        by_hand=get_text(group, "by_hand"),
         architecture=Architecture.from_json(architecture) if architecture else None,
+        recognised=tuple(json.loads(get_text(group, "recognised"))),
         reference=None if reference < 0 else reference,
         frame=group.attrs["frame"],
         models=get_strings(group, "models"),

@@ -23,6 +23,7 @@ class Report:
         rounding: largest absolute difference between a weight and what was stored of it.
         relative: norm of these differences as a share of the norm of the weights, of the
             checkpoint where that is largest.
+        remarks: what was recognised, assumed, or given by hand.
         untraced: architectures stored without symmetry, each with its reason.
         similarity_before: mean cosine between a checkpoint and its reference over the tensors that
             the symmetry moves; None where nothing was aligned.
@@ -36,6 +37,7 @@ class Report:
     rounded: int = 0
     rounding: float = 0.0
     relative: float = 0.0
+    remarks: tuple[str, ...] = ()
     untraced: tuple[str, ...] = ()
     similarity_before: float | None = None
     similarity_after: float | None = None
@@ -55,6 +57,7 @@ class Report:
             rounded=int((rounding[:, 0] > 0).sum()),
             rounding=float(rounding[:, 0].max()),
             relative=float(rounding[:, 1].max()),
+            remarks=tuple(dict.fromkeys(each for shelf in shelves for each in _remarks(shelf))),
             untraced=tuple(shelf.untraced for shelf in shelves if shelf.untraced),
             similarity_before=before,
             similarity_after=after,
@@ -79,6 +82,7 @@ class Report:
                 f"{self.rounded} rounded, by {self.rounding:.2g} at most, {self.relative:.1%} of "
                 "a model's norm"
             )
+        lines += self.remarks
         lines += [f"without symmetry: {reason}" for reason in self.untraced]
         if self.skipped:
             lines.append(f"{len(self.skipped)} skipped: {first_reasons(self.skipped)}")
@@ -89,6 +93,10 @@ def first_reasons(skipped: Sequence[Skipped], count: int = 3) -> str:
     """The first few members left out and why."""
     told = "; ".join(f"{path}: {reason}" for path, reason in skipped[:count])
     return told + ("; ..." if len(skipped) > count else "")
+
+
+def _remarks(shelf: Shelf) -> list[str]:
+    return [*shelf.recognised, *filter(None, [shelf.by_hand])]
 
 
 def _line(shelf: Shelf) -> str:

@@ -49,7 +49,9 @@ class Shelf:
         layout: how a row becomes tokens or a state dict.
         symmetry: permutations that leave the network's function as it is; None where unknown.
         untraced: why it is unknown.
+        by_hand: what became of groups given by hand; empty if none were.
         architecture: how to build the network; None where unknown.
+        recognised: how it is known, and what was assumed; empty where the zoo says it.
         reference: row to which the others were aligned; None if that is on another shelf or
             outside the store, or nothing was aligned.
         frame: SHA-256 of the reference's weights: shelves that share it are aligned to each other.
@@ -69,7 +71,9 @@ class Shelf:
     layout: Layout
     symmetry: Symmetry | None
     untraced: str
+    by_hand: str
     architecture: Architecture | None
+    recognised: tuple[str, ...]
     reference: int | None
     frame: str
     models: Shaped[np.ndarray, " models"]

@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 from mzsane.architectures import Architecture
 from mzsane.images import ImageSet
 from mzsane.progress import Progress
-from mzsane.symmetry import Symmetry
+from mzsane.symmetry.given import Given, check_given
 from mzsane.zoos import Builder, ModelRecord, Skipped, read_zoo
 
 _TRANSFER = {"folder", "mirror", "retries", "pause", "timeout"}  # decide nothing of what is read
@@ -34,16 +34,27 @@ class Source:
         reader: gives every checkpoint of the source, and what could not be read.
         builder: trains the models where they are missing; None if they come from elsewhere.
         download: fetches the models where they are missing; None if they are there.
-        symmetry: groups given by hand, for networks that cannot be traced; None traces them.
+        symmetry: groups given by hand, for networks that cannot be built or traced, as in
+            ``{hidden: [fc1.weight:0, fc1.bias:0, fc2.weight:1]}``: each lists the places,
+            ``tensor:axis``, that have the same channels. `Symmetry.of_places` says what else can
+            be written. None traces the networks.
         images: loads the image set that the models were trained on; None if it is not at hand.
+
+    Raises:
+        ValueError: `symmetry` lists no places.
     """
 
     store: str | Path
     reader: Callable[[], Iterator[ModelRecord | Skipped]]
     builder: Builder | None = None
     download: Download | None = None
-    symmetry: Symmetry | None = None
+    symmetry: Mapping[str, Given] | None = None
     images: Callable[[], ImageSet] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses groups that are none before the zoo is read."""
+        if self.symmetry is not None:
+            check_given(self.symmetry)
 
     @classmethod
     def of_folder(
@@ -54,7 +65,7 @@ class Source:
         format: str = "auto",
         architecture: Architecture | None = None,
         properties: str | Path | None = None,
-        symmetry: Symmetry | None = None,
+        symmetry: Mapping[str, Given] | None = None,
         trust_pickle: bool = False,
     ) -> "Source":
         """Checkpoints of one's own, whatever their layout.
@@ -69,7 +80,7 @@ class Source:
             format: how the checkpoints are laid out.
             architecture: of all models.
             properties: a table of them.
-            symmetry: groups given by hand.
+            symmetry: groups given by hand, see `Source`.
             trust_pickle: run code that checkpoints contain.
         """
         place = Path(path).resolve() if Path(path).exists() else Path(path)
@@ -83,13 +94,13 @@ class Source:
     @property
     def settings(self) -> dict[str, Any]:
         """How the reader was told to read, as plain values."""
-        return _plain(getattr(self.reader, "keywords", {}))
+        return plain(getattr(self.reader, "keywords", {}))
 
     @property
     def origin(self) -> dict[str, Any]:
         """What decides the models, as plain values: how they are built or what is downloaded."""
         settings = vars(self.download) if self.download else {}
-        return _plain(
+        return plain(
             {
                 "built": self.builder.settings if self.builder else None,
                 "downloaded": {k: v for k, v in settings.items() if k not in _TRANSFER} or None,
@@ -104,6 +115,6 @@ class Source:
         return json.loads(file.read_text()) if file and file.exists() else {}
 
 
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """As they come back from JSON; what JSON cannot hold as text."""
     return json.loads(json.dumps(dict(values), default=str))

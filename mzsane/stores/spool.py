@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from mzsane.stores.kinds import Kind, kind_of
 from mzsane.tokens import Layout
 from mzsane.zoos import ModelRecord
 
@@ -56,7 +57,7 @@ class Facts(NamedTuple):
 class Read(NamedTuple):
     """A checkpoint that is on disk now."""
 
-    layout: Layout
+    kind: Kind
     place: Place
     facts: Facts
 
@@ -83,13 +84,13 @@ def read_rows(tokens: dict[str, Any], dtype: str, task: Reading) -> list[Read | 
     with task.file.open("wb") as file:
         for record in task.records:
             try:
-                layout, content, facts = _row(record, tokens, dtype)
+                kind, content, facts = _row(record, tokens, dtype)
             except (ValueError, OSError) as error:
                 results.append(str(error))
                 continue
             place = Place(task.file.name, file.tell(), crc32(content))
             file.write(content)
-            results.append(Read(layout, place, facts))
+            results.append(Read(kind, place, facts))
     return results
 
 
@@ -123,21 +124,20 @@ def is_whole(folder: Path, place: Place, size: int) -> bool:
         return False
 
 
-def _row(record: ModelRecord, tokens: dict[str, Any], dtype: str) -> tuple[Layout, bytes, Facts]:
+def _row(record: ModelRecord, tokens: dict[str, Any], dtype: str) -> tuple[Kind, bytes, Facts]:
     """A checkpoint as it is stored.
 
     Raises:
         ValueError: why it cannot be.
         OSError: it cannot be read.
     """
-    state = record.load()
-    layout = Layout.of(state, **tokens)
-    flat = _finite(layout.flatten(state))
+    kind, state = kind_of(record, record.load(), tokens)
+    flat = _finite(kind.layout.flatten(state))
     stored = flat.to(getattr(torch, dtype))
     if not stored.isfinite().all():
         raise ValueError(f"its largest weight, {flat.abs().max():.3g}, is beyond {dtype}")
-    content = stored.numpy().tobytes() + _integers(layout, state).tobytes()
-    return layout, content, _facts(flat, stored)
+    content = stored.numpy().tobytes() + _integers(kind.layout, state).tobytes()
+    return kind, content, _facts(flat, stored)
 
 
 def _finite(flat: Float[Tensor, " parameters"]) -> Float[Tensor, " parameters"]:

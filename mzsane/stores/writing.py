@@ -21,7 +21,7 @@ from mzsane.stores.listing import Listing
 from mzsane.stores.piles import Pile, piles_of
 from mzsane.stores.reading import TokenStore
 from mzsane.stores.report import Report, first_reasons
-from mzsane.symmetry import Symmetry
+from mzsane.symmetry.given import Given
 from mzsane.zoos import ModelRecord, Skipped
 
 
@@ -36,7 +36,7 @@ def write_store(
     dtype: str = "float32",
     align: bool = True,
     references: Mapping[str, Mapping[str, Tensor]] | None = None,
-    symmetry: Symmetry | None = None,
+    symmetry: Mapping[str, Given] | None = None,
     provenance: Mapping[str, Any] | None = None,
     extend: TokenStore | None = None,
     crew: Crew | None = None,
@@ -59,7 +59,8 @@ def write_store(
         align: permute models to be similar to a reference; see `frames_of` for which.
         references: state dicts by fingerprint of their architecture, which replace our choice;
             `TokenStore.references` gives those of another source.
-        symmetry: groups by hand, for every architecture; None traces.
+        symmetry: groups by hand, see `Symmetry.of_places`, for every architecture that has these
+            tensors; they are proven where its network can be built. None traces.
         provenance: anything that JSON can hold: folder, digest, licence.
         extend: a store of the same settings, whose rows are carried over as they are; records
             that it holds already are not read. None begins with nothing.
@@ -67,7 +68,8 @@ def write_store(
         progress: is told how far we are.
 
     Raises:
-        ValueError: an unknown setting, a reference that does not fit, or no model left to store.
+        ValueError: an unknown setting, a reference or groups by hand that do not fit, or no model
+            left to store.
         OSError: the store cannot be written, for example because the disk is full; what was there
             before stays as it was.
     """

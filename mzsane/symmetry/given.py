@@ -14,6 +14,8 @@ SYNTAX = re.compile(
     r"(?P<tensor>.+):(?P<axis>\d+)(\[(?P<start>\d+):(?P<stop>\d+)\])?(\*(?P<outer>\d+))?"
 )
 
+EXAMPLE = "{hidden: [fc1.weight:0, fc1.bias:0, fc2.weight:1]}"
+
 
 class _Part(NamedTuple):
     """A place whose block is not known yet."""
@@ -22,10 +24,34 @@ class _Part(NamedTuple):
     extent: int
 
 
+def check_given(groups: Any) -> None:
+    """What can be checked before any tensor is known.
+
+    Raises:
+        ValueError: groups that are no lists of places, or a place that is not ``tensor:axis``.
+    """
+    if not isinstance(groups, Mapping):
+        raise ValueError(f"symmetry: {groups!r} is no group by name with places, as in {EXAMPLE}")
+    for name, given in groups.items():
+        listed = given.get("places") if isinstance(given, Mapping) else given
+        if isinstance(given, Mapping) and (unknown := given.keys() - {"size", "places"}):
+            raise ValueError(
+                f"symmetry group {name}: it has a size and places, no {min(map(str, unknown))!r}"
+            )
+        if not isinstance(listed, Sequence) or isinstance(listed, str) or not listed:
+            raise ValueError(f"symmetry group {name}: it has no list of places, as in {EXAMPLE}")
+        for text in listed:
+            if not SYNTAX.fullmatch(str(text)):
+                raise ValueError(
+                    f"symmetry group {name}: {text!r} is not tensor:axis, as in fc1.weight:0"
+                )
+
+
 def groups_of(
     groups: Mapping[str, Given], shapes: Mapping[str, Sequence[int]]
 ) -> tuple[Group, ...]:
     """See `Symmetry.of_places`."""
+    check_given(groups)
     found = tuple(_group(name, given, shapes) for name, given in groups.items())
     acting = [(group, place) for group in found for place in group.places]
     for (one, place), (other, second) in combinations(acting, 2):
@@ -40,8 +66,6 @@ def groups_of(
 def _group(name: str, given: Given, shapes: Mapping[str, Sequence[int]]) -> Group:
     listed = given["places"] if isinstance(given, Mapping) else given
     parts = [_part(name, text, shapes) for text in listed]
-    if not parts:
-        raise ValueError(f"symmetry group {name}: it has no places; list them as tensor:axis")
     size = min(part.extent // part.place.outer for part in parts)
     if isinstance(given, Mapping):
         size = int(given.get("size", size))
@@ -50,8 +74,7 @@ def _group(name: str, given: Given, shapes: Mapping[str, Sequence[int]]) -> Grou
 
 def _part(name: str, text: str, shapes: Mapping[str, Sequence[int]]) -> _Part:
     match = SYNTAX.fullmatch(text)
-    if match is None:
-        raise ValueError(f"symmetry group {name}: {text!r} is not tensor:axis, as in fc1.weight:0")
+    assert match is not None
     tensor, axis = match["tensor"], int(match["axis"])
     if tensor not in shapes:
         raise ValueError(f"symmetry group {name}: the models have no tensor {tensor!r}")

@@ -6,7 +6,7 @@ from mzsane.zoos.downloading import Download
 from mzsane.zoos.filters import Accuracy, Filter, First, Magnitude, Quantile, keep
 from mzsane.zoos.loading import load_weights
 from mzsane.zoos.reading import read_zoo
-from mzsane.zoos.recognition import recognise
+from mzsane.zoos.recognition import assumed, recognise, telling
 from mzsane.zoos.records import ModelRecord, Skipped, held
 from mzsane.zoos.repositories import DownloadRepository
 from mzsane.zoos.serving import DownloadTrials
@@ -27,6 +27,7 @@ __all__ = [
     "Quantile",
     "Range",
     "Skipped",
+    "assumed",
     "held",
     "keep",
     "load_weights",
@@ -35,4 +36,5 @@ __all__ = [
     "read_zoo",
     "recognise",
     "split_of",
+    "telling",
 ]

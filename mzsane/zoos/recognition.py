@@ -2,7 +2,6 @@
 
 import inspect
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from math import isqrt
@@ -17,6 +16,11 @@ SIDES = (28, 32, 64, 96, 128, 224)  # pixels of the images of the field's data s
 HEAD = 64  # features of an attention head in the published transformers, whatever the width
 _SIDE_BY_CLASSES = {200: 64, 1000: 224}  # Tiny-ImageNet and ImageNet
 _STACKS = {(5, 5, 2): CNN, (3, 3, 3): CNN3, (5, 5): LeNet5}  # by kernels of the convolutions
+_TELLING = {
+    "nonlinearity": "model::nlin",
+    "heads": "model::heads",
+    "head_nonlinearity": "model::head::nlin",
+}  # arguments that tensors do not show, and the property that does
 _LAYER = re.compile(r"module_list\.(\d+)\.weight")
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -28,11 +32,12 @@ def recognise(state: Mapping[str, Tensor], properties: Properties) -> Architectu
 
     Numbers of classes, channels and widths are read off the tensors, since what zoos say of them
     can be wrong (``model::o_dim`` is 4 for networks with 10 outputs). What tensors do not tell
-    comes from the properties: the nonlinearity from ``model::nlin``, or, with a warning, from the
+    comes from the properties: the nonlinearity from ``model::nlin``, or else from the
     constructor's default; dropout from ``model::dropout`` where it agrees with the tensors' names;
     heads of attention from ``model::heads``, or else 64 features make one. Images are the smallest
     of `SIDES` that fit; a residual network takes images of any size and is given those of the data
-    set with as many classes. How weights were initialised is left out: it does not show any more.
+    set with as many classes. `assumed` says which of these were guesses. How weights were
+    initialised is left out: it does not show any more.
 
     Args:
         state: the state dict.
@@ -47,9 +52,24 @@ def recognise(state: Mapping[str, Tensor], properties: Properties) -> Architectu
     for family in (_stacks, _perceptrons, _residual_networks, _transformers):
         for candidate in family(shapes, properties):
             if _has(candidate, shapes):
-                _admit(candidate, properties)
                 return candidate
     return None
+
+
+def telling(properties: Properties) -> dict[str, Any]:
+    """The properties on which `recognise` and `assumed` depend."""
+    names = (*_TELLING.values(), "model::dropout")
+    return {name: properties[name] for name in names if name in properties}
+
+
+def assumed(architecture: Architecture, properties: Properties) -> list[str]:
+    """What neither tensors nor properties tell of a network that was recognised, in words."""
+    guessed = (
+        f"{argument}={architecture.arguments[argument]}"
+        for argument, name in _TELLING.items()
+        if argument in architecture.arguments and not properties.get(name)
+    )
+    return [*guessed, f"images of {' x '.join(map(str, architecture.input_shape))}"]
 
 
 def _has(architecture: Architecture, shapes: Shapes) -> bool:
@@ -60,17 +80,6 @@ def _has(architecture: Architecture, shapes: Shapes) -> bool:
     except ValueError:  # images too small, or a nonlinearity that is not ours
         return False
     return shapes == {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-
-
-def _admit(architecture: Architecture, properties: Properties) -> None:
-    """Say what was assumed."""
-    assumed = architecture.arguments.get("nonlinearity")
-    if assumed and _nonlinearity(properties, "") == "":
-        warnings.warn(
-            f"{architecture.name}: no property model::nlin tells the nonlinearity, {assumed} is "
-            "assumed; give the architecture if it is another",
-            stacklevel=3,
-        )
 
 
 def _stacks(shapes: Shapes, properties: Properties) -> Iterator[Architecture]:

@@ -192,16 +192,6 @@ def test_a_network_of_the_field_is_recognised_and_traced(tmp_path, zoo):
     assert shelf.symmetry.groups
 
 
-def test_groups_by_hand_replace_tracing(tmp_path, zoo):
-    write_store(tmp_path / "traced.h5", zoo("mlp", 3), name="a")
-    symmetry = TokenStore.open(tmp_path / "traced.h5").architectures[0].symmetry
-    foreign = [replace(r, architecture=None) for r in zoo("mlp", 3)]
-    foreign += [replace(r, architecture=None) for r in zoo("cnn", 1, first=5)]
-    report = write_store(tmp_path / "a.h5", foreign, name="a", symmetry=symmetry)
-    assert len(TokenStore.open(tmp_path / "a.h5").architectures[0].symmetry.groups) == 2
-    assert "by hand do not fit" in report.untraced[0]
-
-
 def test_shapes_that_differ_are_shelved_apart_and_said(tmp_path, zoo):
     report = write_store(tmp_path / "a.h5", [*zoo("mlp", 2), *zoo("cnn", 1, first=5)], name="a")
     assert report.architectures == (

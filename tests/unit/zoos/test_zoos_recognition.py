@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mzsane.architectures import Architecture
-from mzsane.zoos import recognise
+from mzsane.zoos import assumed, recognise, telling
 
 TANH = {"model::nlin": "tanh"}
 
@@ -99,8 +99,19 @@ def test_names_of_tensors_outweigh_what_is_said_of_dropout(built, said, found):
 @pytest.mark.parametrize(("name", "default"), [("CNN", "tanh"), ("CNN3", "gelu")])
 def test_an_assumed_nonlinearity_is_said(name, default):
     state = network(name, {}, (3, 32, 32)).build().state_dict()
-    with pytest.warns(UserWarning, match=f"model::nlin tells the nonlinearity, {default} is assu"):
-        assert recognise(state, {}).arguments["nonlinearity"] == default
+    found = recognise(state, {})
+    assert found.arguments["nonlinearity"] == default
+    assert assumed(found, {}) == [f"nonlinearity={default}", "images of 3 x 32 x 32"]
+    assert assumed(found, TANH) == ["images of 3 x 32 x 32"]
+
+
+def test_other_properties_than_the_telling_ones_change_nothing():
+    state = network("ViT", {"patch_size": 4, "width": 64, "depth": 1, "heads": 4}).build()
+    properties = {"model::heads": 4, "model::nlin": "gelu", "model::seed": 5, "test_acc": 0.5}
+    found = recognise(state.state_dict(), properties)
+    assert found == recognise(state.state_dict(), telling(properties))
+    assert assumed(found, properties) == assumed(found, telling(properties))
+    assert "heads=1" in assumed(recognise(state.state_dict(), {}), {})
 
 
 def test_epochs_and_seeds_of_a_zoo_are_one_architecture():
