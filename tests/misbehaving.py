@@ -2,10 +2,11 @@
 
 import json
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Lock, Thread
 
 
 @dataclass
@@ -21,7 +22,9 @@ class Misbehaving:
         if_range: whether parts of another version of the file are refused.
         tags: "strong", "weak" or "none".
         slowly: seconds between two parts of 64 kB.
+        latency: seconds before each answer.
         seen: path and Range header of each request.
+        most: requests that were under way at once.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -32,7 +35,11 @@ class Misbehaving:
     if_range: bool = True
     tags: str = "strong"
     slowly: float = 0.0
+    latency: float = 0.0
     seen: list[tuple[str, str | None]] = field(default_factory=list)
+    most: int = 0
+    _now: int = 0
+    _lock: Lock = field(default_factory=Lock, repr=False)
 
     def __enter__(self):
         self.server = _Quiet(("127.0.0.1", 0), type("", (_Handler,), {"zoo": self}))
@@ -43,6 +50,16 @@ class Misbehaving:
     def __exit__(self, *_):
         self.server.shutdown()
         self.server.server_close()
+
+    @contextmanager
+    def waiting(self):
+        """Counts who waits for an answer."""
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        yield
+        with self._lock:
+            self._now -= 1
 
     def fetched(self, path):
         """The Range headers of all requests for a file."""
@@ -71,6 +88,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         zoo, path = self.zoo, self.path.lstrip("/").partition("?")[0]
         zoo.seen.append((path, self.headers["Range"]))
+        with zoo.waiting():
+            time.sleep(zoo.latency)
         if zoo.statuses:
             return self._answer(zoo.statuses.pop(0), b"", {})
         content = zoo.files.get(path)

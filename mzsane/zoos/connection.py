@@ -1,11 +1,14 @@
 """Asking a server over HTTP, with patience."""
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from threading import Event
 from typing import TypeVar
 
 import requests
+from requests.adapters import HTTPAdapter
 
 Answer = TypeVar("Answer")
 
@@ -16,21 +19,34 @@ _PASSING = (
 )  # fmt: skip
 
 
+class Stopped(Exception):
+    """The work that a request is part of has ended before it."""
+
+
 @dataclass(frozen=True)
 class Connection:
-    """How to ask a server, and how often.
+    """How to ask a server, how often, and by how many threads.
 
     Attributes:
-        session: keeps a connection open from one file to the next.
+        session: keeps connections open from one file to the next.
         retries: attempts in a row that bring no new byte before giving up.
         pause: seconds before the first of them, doubled with each and a minute at most.
         timeout: seconds without an answer after which an attempt has failed.
+        at_once: requests under way at any time.
+        stopped: ends all of them, at their next byte or pause.
     """
 
     session: requests.Session
-    retries: int = 5
-    pause: float = 1.0
-    timeout: float = 30.0
+    retries: int
+    pause: float
+    timeout: float
+    at_once: int
+    stopped: Event = field(default_factory=Event)
+
+    def check(self) -> None:
+        """Raises `Stopped` if this is to end."""
+        if self.stopped.is_set():
+            raise Stopped
 
     def get(self, url: str, **headers: str) -> requests.Response:
         """The answer to one request, its body yet unread; `headers` with ``_`` for ``-``.
@@ -40,6 +56,7 @@ class Connection:
             OSError: it refuses.
             requests.ConnectionError: it is busy or away, and might be there in a moment.
         """
+        self.check()
         sent = {name.replace("_", "-"): value for name, value in headers.items() if value}
         answer = self.session.get(
             url, stream=True, timeout=self.timeout,
@@ -78,7 +95,19 @@ class Connection:
                         f"{url}: {failures} attempts brought nothing ({_cause(error)}); check the "
                         "connection or set zoo.mirror to another server; the same command goes on"
                     ) from error
-                time.sleep(min(max(self.pause * 2 ** (failures - 1), _asked(error)), _LONGEST))
+                pause = max(self.pause * 2 ** (failures - 1), _asked(error))
+                self.stopped.wait(min(pause, _LONGEST))
+
+
+@contextmanager
+def connected(retries: int, pause: float, timeout: float, at_once: int) -> Iterator[Connection]:
+    """A connection with a session of its own, for the arguments see `Connection`."""
+    with requests.Session() as session:
+        # threads share it: connections are theirs in turn, cookies are not kept
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(pool_maxsize=at_once))
+        yield Connection(session, retries, pause, timeout, at_once)
 
 
 def _asked(error: requests.RequestException) -> float:

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import requests
-
 from mzsane.progress import Progress, silent
-from mzsane.zoos.connection import Connection
+from mzsane.zoos.connection import connected
 from mzsane.zoos.fetching import Remote, fetch, safe
 
 _ALGORITHMS = ("sha256", "md5")
@@ -33,6 +31,7 @@ class Download:
         retries: attempts in a row that bring nothing before giving up.
         pause: seconds before the second attempt, doubled with each.
         timeout: seconds without an answer after which an attempt has failed.
+        connections: files that come at once.
 
     Raises:
         ValueError: no files, a name that leads outside the folder, or a fact of unknown name.
@@ -47,6 +46,7 @@ class Download:
     retries: int = 5
     pause: float = 1.0
     timeout: float = 30.0
+    connections: int = 8
 
     def __post_init__(self) -> None:
         """Check what the user gave."""
@@ -65,8 +65,8 @@ class Download:
             ValueError: a file differs from its checksum or size; it is removed.
             OSError: a file cannot be had, or not be written.
         """
-        with requests.Session() as session:
-            connection = Connection(session, self.retries, self.pause, self.timeout)
+        settings = (self.retries, self.pause, self.timeout, self.connections)
+        with connected(*settings) as connection:
             fetch(Path(self.folder), self._remotes(), connection, progress)
 
     def _remotes(self) -> dict[str, Remote]:

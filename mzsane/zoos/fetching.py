@@ -12,9 +12,12 @@ import pooch
 from mzsane.files import replacing, taking_turns
 from mzsane.progress import Progress
 from mzsane.zoos.connection import Connection
-from mzsane.zoos.transfer import Transfer
+from mzsane.zoos.crowd import at_once
+from mzsane.zoos.transfer import Tell, Transfer
 
 CHECKSUMS = "checksums.json"
+_MEGABYTE = 10**6
+_LARGE = 10 * _MEGABYTE
 
 
 class Remote(NamedTuple):
@@ -31,12 +34,42 @@ class Remote(NamedTuple):
     size: int | None = None
 
 
+class _Account:
+    """How far a download is, counted by several threads and told by one.
+
+    Attributes:
+        name: of the download.
+        total: files.
+        before: files that were there already.
+        progress: to be told.
+        large: bytes received and in all (None = unknown) of large files, by name.
+    """
+
+    def __init__(self, name: str, total: int, before: int, progress: Progress):
+        self.name, self.total, self.before, self.progress = name, total, before, progress
+        self.large: dict[str, tuple[int, int | None]] = {}
+
+    def received(self, name: str, done: int, total: int | None) -> None:
+        """Note the bytes of a file; small ones are counted, not watched."""
+        if total is None or total > _LARGE:
+            self.large[name] = done, total
+
+    def tell(self, ended: int) -> None:
+        """Tell files and megabytes, those of files under way included."""
+        self.progress(f"files of {self.name}", self.before + ended, self.total)
+        if large := list(self.large.values()):
+            totals = [total for _, total in large]
+            total = None if None in totals else sum(filter(None, totals)) // _MEGABYTE
+            done = sum(done for done, _ in large) // _MEGABYTE
+            self.progress(f"megabytes of {self.name}", done, total)
+
+
 def fetch(
     folder: Path, files: Mapping[str, Remote], connection: Connection, progress: Progress
 ) -> None:
     """Bring those of `files` that are not in `folder` yet, one process at a time.
 
-    A checksum that is not known beforehand is that of the first file received, written to
+    They come several at once; one that the server lacks keeps none of the others away. A checksum that is not known beforehand is that of the first file received, written to
     `checksums.json` and compared ever after. Files whose size and date are those recorded are not
     read again, so that a complete folder needs neither server nor lock.
 
@@ -51,11 +84,7 @@ def fetch(
     folder.mkdir(parents=True, exist_ok=True)
     waiting = partial(progress, f"waiting for another download of {folder.name}", 0, None)
     with taking_turns(folder / ".download.lock", waiting), _recording(folder) as records:
-        for count, (name, remote) in enumerate(files.items()):
-            progress(f"files of {folder.name}: {name}", count, len(files))
-            if not _settled(folder / name, records.get(name), remote):
-                records[name] = _bring(folder, name, remote, records, connection, progress)
-        progress(f"files of {folder.name}", len(files), len(files))
+        _bring_missing(folder, files, records, connection, progress)
 
 
 def safe(name: str) -> str:
@@ -70,19 +99,46 @@ def safe(name: str) -> str:
     return name
 
 
+def _bring_missing(
+    folder: Path,
+    files: Mapping[str, Remote],
+    records: dict[str, dict[str, Any]],
+    connection: Connection,
+    progress: Progress,
+) -> None:
+    missing = [
+        name for name in files if not _settled(folder / name, records.get(name), files[name])
+    ]
+    account = _Account(folder.name, len(files), len(files) - len(missing), progress)
+    absent: list[str] = []
+
+    def bring(name: str) -> None:
+        tell = partial(account.received, name)
+        try:
+            records[name] = _bring(folder, name, files[name], records, connection, tell)
+        except FileNotFoundError as error:
+            absent.append(str(error))
+
+    account.tell(0)
+    at_once(connection, bring, missing, account.tell)
+    if absent:
+        others = f" (of {len(files)} files, it lacks {len(absent)})" if len(absent) > 1 else ""
+        raise FileNotFoundError(f"{min(absent)}{others}")
+
+
 def _bring(
     folder: Path,
     name: str,
     remote: Remote,
     records: Mapping[str, Mapping[str, Any]],
     connection: Connection,
-    progress: Progress,
+    tell: Tell,
 ) -> dict[str, Any]:
     """The record of a file, received if it is missing or not what was recorded."""
     checksum = remote.checksum or records.get(name, {}).get("checksum")
     path = folder / safe(name)
     part = path.with_name(f".{path.name}.part")
-    transfer = Transfer(part, connection, remote.size, partial(_tell, progress, name))
+    transfer = Transfer(part, connection, remote.size, tell)
     registry = pooch.Pooch(folder, "", registry={name: checksum}, urls={name: remote.url})
     try:
         registry.fetch(name, downloader=transfer)
@@ -94,11 +150,6 @@ def _bring(
         ) from error
     checksum = checksum or f"sha256:{pooch.file_hash(path)}"
     return {"checksum": checksum, **_facts(path)}
-
-
-def _tell(progress: Progress, name: str, done: int, total: int | None) -> None:
-    if total is None or total > 10**7:  # smaller ones are counted, not watched
-        progress(f"megabytes: {name}", done // 10**6, total and total // 10**6)
 
 
 def _facts(path: Path) -> dict[str, int]:

@@ -2,17 +2,18 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
-
-import requests
+from typing import Any, NamedTuple
 
 from mzsane.files import replacing
 from mzsane.progress import Progress, silent
-from mzsane.zoos.connection import Connection
+from mzsane.zoos.connection import connected
+from mzsane.zoos.crowd import at_once
 from mzsane.zoos.downloading import mirrored
 from mzsane.zoos.fetching import Remote, fetch
 from mzsane.zoos.listing import Server
@@ -23,6 +24,13 @@ _DESCRIPTIONS = ("params.json", "config.json", "result.json")
 _WEIGHTS = "checkpoints"  # the file with the state dict, in a folder of its epoch
 _CHECKPOINT = re.compile(r"checkpoint_0*(\d+)")  # padded or not
 _SEED = re.compile(r"seed=(\d+)")
+
+
+class _Found(NamedTuple):
+    """What a folder on the server holds: folders to look into, and files to bring."""
+
+    folders: list[str]
+    files: list[str]
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,7 @@ class DownloadTrials:
         retries: attempts in a row that bring nothing before giving up.
         pause: seconds before the second attempt, doubled with each.
         timeout: seconds without an answer after which an attempt has failed.
+        connections: files that come at once.
 
     Raises:
         ValueError: `seeds` that cannot be understood.
@@ -61,6 +70,7 @@ class DownloadTrials:
     retries: int = 5
     pause: float = 1.0
     timeout: float = 30.0
+    connections: int = 8
 
     def __post_init__(self) -> None:
         """Check what the user gave."""
@@ -73,8 +83,8 @@ class DownloadTrials:
             ValueError: nothing fits, a listing is none, or a file differs from its checksum.
             OSError: a file cannot be had, or not be written.
         """
-        with requests.Session() as session:
-            connection = Connection(session, self.retries, self.pause, self.timeout)
+        settings = (self.retries, self.pause, self.timeout, self.connections)
+        with connected(*settings) as connection:
             server = Server(connection, mirrored(self.base_url, self.mirror))
             names = self._remembered() or self._listed(server, progress)
             remotes = {name: Remote(server.url(name)) for name in names}
@@ -91,38 +101,49 @@ class DownloadTrials:
 
     def _listed(self, server: Server, progress: Progress) -> list[str]:
         """The files to bring, as the server lists them now."""
-        names, tops = [], []
-        for top in server.folders(""):
-            tops.append(top)
-            if any(fnmatchcase(top, pattern) for pattern in self.include):
-                for name in self._below(server, f"{top}/"):
-                    names.append(name)
-                    progress(f"listing {Path(self.folder).name}", len(names), None)
+        tops = server.folders("")
+        fitting = [top for top in tops if any(fnmatchcase(top, each) for each in self.include)]
+        names = self._below(server, [f"{top}/" for top in fitting], progress)
         if not any(name.endswith(f"/{_WEIGHTS}") for name in names):
             wanted = {key: getattr(self, key) for key in _CHOICE[1:]}
             raise ValueError(
                 f"{server.base}: no checkpoint fits {wanted}; there is: {', '.join(tops)}"
             )
-        with replacing(Path(self.folder) / LISTING) as partial:
-            partial.write_text(json.dumps({"choice": self._choice(), "files": names}, indent=0))
+        with replacing(Path(self.folder) / LISTING) as unfinished:
+            unfinished.write_text(json.dumps({"choice": self._choice(), "files": names}, indent=0))
         return names
 
-    def _below(self, server: Server, folder: str) -> Iterator[str]:
-        """The files wanted of a folder on the server, and of those in it."""
-        if self._refuses(_SEED.search(folder)):
-            return
+    def _below(self, server: Server, folders: Sequence[str], progress: Progress) -> list[str]:
+        """The files wanted of folders on the server and of all that is in them, level by level."""
+        files: list[str] = []
+        listed = 0
+
+        def watch(done: int) -> None:
+            progress(f"folders of {Path(self.folder).name}", listed + done, listed + len(wanted))
+
+        while wanted := [name for name in folders if not self._refuses(_SEED.search(name))]:
+            found = at_once(server.connection, partial(self._look, server), wanted, watch)
+            listed += len(wanted)
+            files += chain.from_iterable(each.files for each in found)
+            folders = list(chain.from_iterable(each.folders for each in found))
+        return sorted(files)
+
+    def _look(self, server: Server, folder: str) -> _Found:
+        """What is wanted of one folder on the server."""
         entries = server.entries(folder)
-        folders = sorted(name for name, kind in entries.items() if kind == "directory")
+        names = sorted(name for name, kind in entries.items() if kind == "directory")
         files = [f"{folder}{name}" for name in _DESCRIPTIONS if entries.get(name) == "file"]
+        folders = []
         checkpoints: dict[int, str] = {}  # of two spellings the first, as readers have it
-        for name in folders:
+        for name in names:
             if match := _CHECKPOINT.fullmatch(name):
                 checkpoints.setdefault(int(match[1]), f"{folder}{name}/{_WEIGHTS}")
             elif not name.startswith("."):
-                yield from self._below(server, f"{folder}{name}/")
-        if checkpoints and not self._refuses_by_description(server, folder, files):
-            taken = [e for e in sorted(checkpoints) if self.epochs is None or e in self.epochs]
-            yield from [*files, *(checkpoints[epoch] for epoch in taken)] if taken else []
+                folders.append(f"{folder}{name}/")
+        taken = [path for e, path in checkpoints.items() if self.epochs is None or e in self.epochs]
+        if not taken or self._refuses_by_description(server, folder, files):
+            return _Found(folders, [])
+        return _Found(folders, [*files, *taken])
 
     def _refuses(self, seed: re.Match[str] | None) -> bool:
         wanted = numbers(self.seeds)

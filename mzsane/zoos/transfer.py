@@ -10,6 +10,9 @@ import requests
 
 from mzsane.zoos.connection import Connection
 
+Tell = Callable[[int, int | None], None]
+"""Called with bytes so far and in all (None = unknown)."""
+
 _CHUNK = 1 << 16  # bytes; what a dropped connection loses at most
 
 
@@ -25,13 +28,13 @@ class Transfer:
         part: collects the bytes.
         connection: to the server.
         size: of the file in bytes; None if unknown.
-        tell: called with bytes so far and in all (None = unknown).
+        tell: called after each chunk.
     """
 
     part: Path
     connection: Connection
     size: int | None
-    tell: Callable[[int, int | None], None]
+    tell: Tell
 
     def __call__(self, url: str, output_file: str, pooch: Any, check_only: bool = False) -> None:
         """Fill `output_file`, in the folder of `part`.
@@ -92,6 +95,8 @@ class Transfer:
                 for chunk in answer.iter_content(_CHUNK):
                     have += file.write(chunk)
                     self.tell(have, whole)
+                    if have != whole:
+                        self.connection.check()
         except requests.RequestException:
             raise
         except OSError as error:

@@ -100,10 +100,12 @@ def test_a_later_command_goes_on_where_the_first_was_interrupted(zoo, server, fi
             raise KeyboardInterrupt
 
     server.files["published/zoo.zip"] = large = BODY * 80
+    server.slowly = 0.005
     with pytest.raises(KeyboardInterrupt):
         zoo().fetch(interrupt)
     assert not file.exists()
     server.seen.clear()
+    server.slowly = 0
     zoo({"sha256": hashlib.sha256(large).hexdigest()}).fetch()
     (wanted,) = server.fetched("published/zoo.zip")
     assert int(wanted[6:-1]) > 10 * 10**6
