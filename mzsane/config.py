@@ -30,6 +30,7 @@ class Zoo:
     epochs: list[int] | None = None  # checkpoints to use; None takes all
     filters: dict[str, Any] = field(default_factory=dict)  # see mzsane.zoos.filters
     mix: Any = "proportional"  # see mzsane.data.mixture
+    build_models: int | None = None  # to train where a source is built; None: what its builder says
     build: bool = True  # make what is missing: models by training, stores from models
     download: bool = False  # fetch published zoos that are missing
     mirror: str | None = None  # where to fetch them instead

@@ -6,7 +6,7 @@ import pytest
 import torch
 from test_config import configure
 
-from mzsane.config import CONF_DIR, build
+from mzsane.config import CONF_DIR, build, check
 
 ZOOS = [
     path.stem
@@ -33,3 +33,21 @@ def test_everything_that_can_be_built_offline_is_in_one_composition():
     assert {"digits", "mnist5k", "shapes", "digits_vit", "digits_hyp"} <= set(ZOOS)
     offline = configure("zoo=offline", name="preprocess").zoo.sources
     assert set(offline) == set(ZOOS) - {"digits_hyp"}
+
+
+def test_how_many_models_are_built_is_said_once_for_all():
+    counts = {
+        name: build(source.builder).num_models
+        for name, source in configure(
+            "zoo=offline", "zoo.build_models=3", name="preprocess"
+        ).zoo.sources.items()
+    }
+    assert counts == dict.fromkeys(counts, 3)
+    assert configure(name="build_zoo").zoo_builder.num_models > 3
+
+
+@pytest.mark.parametrize("zoo", ["architectures", "digits+shapes", "[printed,digits_hyp]"])
+def test_the_fast_run_takes_any_of_them(zoo):
+    cfg = configure("debug=fast", f"zoo={zoo}")
+    check(cfg)
+    assert {source.builder.num_models for source in cfg.zoo.sources.values()} == {12}
