@@ -2,6 +2,7 @@
 
 from mzsane.data.batch import Batch
 from mzsane.data.dataset import WindowDataset
+from mzsane.data.gathering import Window
 from mzsane.data.loader import Loader
 from mzsane.data.mixture import mixture
 from mzsane.data.module import ZooData
@@ -13,6 +14,7 @@ __all__ = [
     "Batch",
     "Loader",
     "ValidationWindows",
+    "Window",
     "WindowDataset",
     "WindowPlan",
     "ZooData",

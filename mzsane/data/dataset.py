@@ -1,18 +1,20 @@
 """Windows for training: sample `k` is a function of (seed, k) and of nothing else."""
 
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, count
 
 import numpy as np
+from jaxtyping import Int64
 from torch.utils.data import Dataset
 
 from mzsane.data.batch import Batch
+from mzsane.data.counter import PLACE, SOURCE, names_of, uniforms
 from mzsane.data.filling import Buffers, Cut, Part, fill
 from mzsane.data.mixture import mixture
 from mzsane.data.windows import WindowPlan
 from mzsane.stores import TokenStore
-
-TRAIN, VALIDATION = 0, 1  # purposes of the random numbers; one seed gives each its own
 
 
 class Windows(ABC, Dataset[Batch]):
@@ -62,12 +64,12 @@ class Windows(ABC, Dataset[Batch]):
 
     def __getitems__(self, keys: Sequence[int]) -> Batch:
         """The batch of these samples; the name by which torch's loader asks for many at once."""
-        samples = [self._draw(k) for k in keys]
+        samples = self._draw(np.array(keys, np.int64))
         return fill(samples, keys, self.window, self.d_token, self._buffers)
 
     @abstractmethod
-    def _draw(self, k: int) -> list[Cut]:
-        """What sample `k` shows."""
+    def _draw(self, keys: Int64[np.ndarray, " samples"]) -> list[list[Cut]]:
+        """What each sample shows."""
 
 
 class WindowDataset(Windows):
@@ -113,40 +115,35 @@ class WindowDataset(Windows):
         self.probabilities = mixture(self.counts, mix, temperature)
         self._shares = np.cumsum(self.probabilities)[:-1]
         self._within = {
-            source: np.cumsum([len(p.rows) if p.source == source else 0 for p in self._parts])
+            source: list(accumulate(len(p.rows) * (p.source == source) for p in self._parts))
             for source in range(len(self.sources))
         }
 
-    def _draw(self, k: int) -> list[Cut]:
-        rng = np.random.default_rng([self.seed, TRAIN, k])
-        source = int(np.searchsorted(self._shares, rng.random(), side="right"))
-        cuts = [self._cut(source, self.window, rng)]
-        left = self.window - cuts[0].tokens
-        while self.pack and left:
-            cuts.append(self._cut(source, left, rng))
-            left -= cuts[-1].tokens
-        return cuts
+    def _draw(self, keys: Int64[np.ndarray, " samples"]) -> list[list[Cut]]:
+        chances = uniforms(names_of(self.seed, SOURCE, keys), 1)[:, 0]
+        sources = np.searchsorted(self._shares, chances, side="right").tolist()
+        samples: list[list[Cut]] = [[] for _ in sources]
+        left = [self.window] * len(samples)
+        going = list(range(len(samples)))
+        for number in count():
+            names = names_of(self.seed, PLACE, keys[going], number)
+            for at, name, chance in zip(going, names.tolist(), uniforms(names, 2), strict=True):
+                samples[at].append(self._cut(sources[at], left[at], name, *chance.tolist()))
+                left[at] -= samples[at][-1].tokens
+            going = [at for at in going if self.pack and left[at]]
+            if not going:
+                return samples
 
-    def _cut(self, source: int, most: int, rng: np.random.Generator) -> Cut:
-        """At most so many tokens of a checkpoint of this source."""
+    def _cut(self, source: int, most: int, name: int, which: float, where: float) -> Cut:
+        """At most so many tokens of a checkpoint of this source; both chances in [0, 1)."""
         ends = self._within[source]
-        drawn = int(rng.integers(ends[-1]))
-        at = int(np.searchsorted(ends, drawn, side="right"))
+        drawn = int(which * ends[-1])
+        at = bisect_right(ends, drawn)
         part = self._parts[at]
         row = int(part.rows[drawn - ends[at] + len(part.rows)])
         tokens = min(most, part.plan.num_tokens)
-        start = int(rng.integers(part.plan.num_tokens - tokens + 1))
-        return Cut(part, row, start, tokens, random_orders(part, start, tokens, rng))
-
-
-def random_orders(
-    part: Part, start: int, tokens: int, rng: np.random.Generator
-) -> dict[int, np.ndarray]:
-    """Uniform draws for the groups that act on the window; the others would change nothing."""
-    if part.shelf.symmetry is None:
-        return {}
-    groups = part.shelf.symmetry.groups
-    return {at: rng.permutation(groups[at].size) for at in part.plan.groups(start, start + tokens)}
+        start = int(where * (part.plan.num_tokens - tokens + 1))
+        return Cut(part, row, start, tokens, name)
 
 
 def _check(stores: Mapping[str, TokenStore], window: int) -> None:

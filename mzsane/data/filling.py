@@ -2,14 +2,16 @@
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 
 from mzsane.data.batch import Batch
+from mzsane.data.counter import named, permutations
+from mzsane.data.gathering import Orders, Window
 from mzsane.data.windows import WindowPlan
 from mzsane.stores import Shelf
 
@@ -28,14 +30,14 @@ class Part(NamedTuple):
 class Cut(NamedTuple):
     """Consecutive tokens of one model: all or a part of what a sample shows.
 
-    `orders` has the order of the channels in the second view for each group that acts on them.
+    `name` is what the order of its channels in the second view is drawn from.
     """
 
     part: Part
     row: int
     start: int
     tokens: int
-    orders: Mapping[int, np.ndarray]
+    name: int
 
 
 class Buffers:
@@ -86,24 +88,45 @@ def fill(
     mask = np.zeros((len(samples), window, d_token), bool)
     positions = np.zeros((len(samples), window, 3), np.int64)
     segment = np.full((len(samples), window), -1, np.int64)
+    shown: dict[int, list[tuple[Cut, np.ndarray]]] = {}
     for at, cuts in enumerate(samples):
         end = 0
         for number, cut in enumerate(cuts):
             here = slice(end, end := end + cut.tokens)
             there = slice(cut.start, cut.start + cut.tokens)
             layout = cut.part.shelf.layout
-            _read(cut, values[at, :, here])
             mask[at, here] = layout.mask.numpy()[there]
             positions[at, here] = layout.positions.numpy()[there]
             segment[at, here] = number
+            shown.setdefault(id(cut.part), []).append((cut, values[at, :, here]))
         values[at, :, end:] = 0
+    for each in shown.values():
+        _read(each)
     source = np.array([cuts[0].part.source for cuts in samples], np.int64)
     arrays = (values, mask, positions, segment, source, np.array(keys, np.int64))
     return Batch(*map(torch.from_numpy, arrays), mixed=bool(segment.any()))
 
 
-def _read(cut: Cut, views: Shaped[np.ndarray, "2 tokens d_token"]) -> None:
-    """The tokens as they are stored, and with their channels in another order."""
-    flat = np.asarray(cut.part.shelf.weights[cut.row])
-    cut.part.plan.read(flat, cut.start, views[0])
-    cut.part.plan.read(flat, cut.start, views[1], cut.orders)
+def _read(shown: Sequence[tuple[Cut, np.ndarray]]) -> None:
+    """Cuts of one part: tokens as they are stored, and with their channels in another order."""
+    cuts = [cut for cut, _ in shown]
+    models = np.asarray(cuts[0].part.shelf.weights)
+    for view, drawn in enumerate((None, _orders(cuts))):
+        windows = [Window(cut.row, cut.start, views[view]) for cut, views in shown]
+        cuts[0].part.plan.read(models, windows, drawn)
+
+
+def _orders(cuts: Sequence[Cut]) -> Orders:
+    """Uniform draws for the groups that act on each cut; the others would change nothing."""
+    _, shelf, _, plan = cuts[0].part
+    names = np.array([cut.name for cut in cuts])
+    acting: dict[int, list[int]] = {}
+    for number, cut in enumerate(cuts):
+        for group in plan.groups(cut.start, cut.start + cut.tokens):
+            acting.setdefault(group, []).append(number)
+    drawn = {}
+    for group, numbers in acting.items():
+        size = shelf.symmetry.groups[group].size
+        drawn[group] = np.zeros((len(cuts), size), np.int64)
+        drawn[group][numbers] = permutations(named(names[numbers], group), size)
+    return drawn

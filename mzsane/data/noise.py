@@ -1,9 +1,4 @@
-"""Noise that is a function of names: seed, sample, element; not of what was drawn before.
-
-A counter-based generator (Salmon et al. 2011, doi:10.1145/2063384.2063405): element `e` of sample
-`k` is a hash of (seed, stream, k, e), computed on the device where it is needed. It does not matter
-how samples are divided into batches, ranks or accumulation steps, and there is no state to save.
-"""
+"""Noise on inputs, drawn on the device where it is needed (`mzsane.data.counter`)."""
 
 import math
 from collections.abc import Sequence
@@ -13,11 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mzsane.data.batch import Batch
-
-# SplitMix64 (Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195), as signed 64-bit integers
-GOLDEN = 0x9E3779B97F4A7C15 - 2**64
-FIRST, SECOND = 0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64
-NORMAL, ERASE = 1, 2  # streams: one seed gives each kind of noise its own numbers
+from mzsane.data.counter import ERASE, GOLDEN, NORMAL, mixed, named, shifted, signed
 
 
 def perturb(
@@ -69,33 +60,15 @@ def counter_uniform(
 
 
 def _uniforms(
-    seed: int, stream: int, key: Int[Tensor, " batch"], count: int
+    seed: int, purpose: int, key: Int[Tensor, " batch"], count: int
 ) -> tuple[Float[Tensor, "batch count"], Float[Tensor, "batch count"]]:
     """Two numbers in (0, 1] from the two halves of each of `count` hashes a sample."""
-    name = _mix(_mix(torch.tensor(_signed(seed), device=key.device)) + _signed(stream * GOLDEN))
-    name = _mix(name + key.to(torch.int64) * GOLDEN)
+    name = named(torch.tensor(signed(seed), device=key.device), purpose, key.to(torch.int64))
     counter = torch.arange(1, count + 1, device=key.device) * GOLDEN
-    bits = _mix(name[:, None] + counter)
-    return _unit(_shift(bits, 32)), _unit(bits & 0xFFFFFFFF)
+    bits = mixed(name[:, None] + counter)
+    return _unit(shifted(bits, 32)), _unit(bits & 0xFFFFFFFF)
 
 
 def _unit(bits: Int[Tensor, "batch count"]) -> Float[Tensor, "batch count"]:
     """From 32 bits to (0, 1]; never 0, whose logarithm is infinite."""
     return (bits.to(torch.float32) + 0.5) * 2.0**-32
-
-
-def _mix(state: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
-    """SplitMix64's finaliser, a bijection of 64-bit integers; products wrap around."""
-    state = (state ^ _shift(state, 30)) * FIRST
-    state = (state ^ _shift(state, 27)) * SECOND
-    return state ^ _shift(state, 31)
-
-
-def _shift(state: Int[Tensor, "*shape"], places: int) -> Int[Tensor, "*shape"]:
-    """Right shift that fills in zeros; torch's own repeats the sign."""
-    return (state >> places) & ((1 << (64 - places)) - 1)
-
-
-def _signed(number: int) -> int:
-    """The low 64 bits of an integer, read with a sign."""
-    return (number + 2**63) % 2**64 - 2**63

@@ -2,23 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Int64
 
-from mzsane.data.dataset import VALIDATION, Windows, random_orders
-from mzsane.data.filling import Cut, Part
+from mzsane.data.counter import VALIDATION, names_of
+from mzsane.data.dataset import Windows
+from mzsane.data.filling import Cut
 from mzsane.stores import TokenStore
-
-
-class _Place(NamedTuple):
-    """Tokens of one checkpoint, and the number that names the permutation of their second view."""
-
-    part: Part
-    row: int
-    start: int
-    tokens: int
-    number: int
 
 
 class ValidationWindows(Windows):
@@ -67,33 +58,29 @@ class ValidationWindows(Windows):
             raise ValueError(
                 f"{', '.join(self.sources)}: no model falls into the validation split; add models"
             )
-        numbered = [_Place(*place, number) for number, place in enumerate(places)]
-        self._windows = _packed(numbered, window) if pack else [[place] for place in numbered]
+        names = names_of(seed, VALIDATION, np.arange(len(places))).tolist()
+        cuts = [Cut(*place, name) for place, name in zip(places, names, strict=True)]
+        self._windows = _packed(cuts, window) if pack else [[cut] for cut in cuts]
 
     def __len__(self) -> int:
         """Number of windows."""
         return len(self._windows)
 
-    def _draw(self, k: int) -> list[Cut]:
-        return [self._cut(place) for place in self._windows[k]]
-
-    def _cut(self, place: _Place) -> Cut:
-        rng = np.random.default_rng([self.seed, VALIDATION, place.number])
-        part, row, start, tokens, _ = place
-        return Cut(part, row, start, tokens, random_orders(part, start, tokens, rng))
+    def _draw(self, keys: Int64[np.ndarray, " samples"]) -> list[list[Cut]]:
+        return [self._windows[k] for k in keys.tolist()]
 
 
-def _packed(places: Iterable[_Place], window: int) -> list[list[_Place]]:
-    """Places of one source after each other in a window, as many as fit."""
-    windows: list[list[_Place]] = []
-    for _, group in groupby(places, lambda place: place.part.source):
+def _packed(cuts: Iterable[Cut], window: int) -> list[list[Cut]]:
+    """Cuts of one source after each other in a window, as many as fit."""
+    windows: list[list[Cut]] = []
+    for _, group in groupby(cuts, lambda cut: cut.part.source):
         left = 0
-        for place in group:
-            if place.tokens > left:
+        for cut in group:
+            if cut.tokens > left:
                 windows.append([])
                 left = window
-            windows[-1].append(place)
-            left -= place.tokens
+            windows[-1].append(cut)
+            left -= cut.tokens
     return windows
 
 

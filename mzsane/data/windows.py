@@ -7,38 +7,13 @@ and, along every axis that a group moves, by the permutation.
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Shaped
 
+from mzsane.data.gathering import LayerPlan, Orders, Part, Window, read_layer
 from mzsane.symmetry import Group, Symmetry
 from mzsane.tokens import Layer, Layout
-
-Orders = Mapping[int, np.ndarray] | Sequence[np.ndarray]
-"""A `Permutation`, or only those of its groups that act on the window, by their number."""
-
-
-class _Part(NamedTuple):
-    """A tensor as the columns `first` to `last` of a layer's rows, `[rows, *axes]`.
-
-    It begins at `offset` in the flat vector. `moves` lists (axis of the tensor, axis here) of those
-    that a group may permute.
-    """
-
-    name: str
-    offset: int
-    shape: tuple[int, ...]
-    first: int
-    last: int
-    moves: tuple[tuple[int, int], ...]
-
-
-class _LayerPlan(NamedTuple):
-    layer: Layer
-    parts: tuple[_Part, ...]
-    symmetry: Symmetry  # restricted to the tensors of this layer
-    groups: tuple[int, ...]  # which groups of the whole symmetry those are
 
 
 class WindowPlan:
@@ -53,42 +28,41 @@ class WindowPlan:
 
     def groups(self, start: int, stop: int) -> list[int]:
         """Numbers of the groups that act on tokens `start` to `stop`, ascending."""
-        return sorted({group for plan in self._between(start, stop) for group in plan.groups})
+        layers = (self._layers[at] for at in self._between(start, stop))
+        return sorted({group for plan in layers for group in plan.groups})
 
     def read(
         self,
-        flat: Shaped[np.ndarray, " parameters"],
-        start: int,
-        out: Shaped[np.ndarray, "window d_token"],
+        models: Shaped[np.ndarray, "models parameters"],
+        windows: Sequence[Window],
         orders: Orders | None = None,
         padding: float = 0,
     ) -> None:
-        """Write the tokens from `start` on into all of `out`, which is contiguous.
+        """Write the tokens of windows.
 
         Args:
-            flat: a model as `Layout.flatten` gives it, perhaps mapped from a file: only the rows
-                that the window shows are touched.
-            start: first token.
-            out: as many tokens as are wanted; values are converted to its dtype.
-            orders: the tokens are those of ``symmetry.apply(model, orders)``; None leaves the
-                channels as they are.
+            models: flat vectors as `Layout.flatten` gives them, perhaps mapped from a file: only
+                the rows that the windows show are touched.
+            windows: which tokens, and where they go; values are converted to that dtype.
+            orders: for each group that acts on a window, its order there: the tokens are those of
+                ``symmetry.apply(model, order)``; None leaves the channels as they are.
             padding: written where no weight is.
         """
-        for plan in self._between(start, start + len(out)):
-            first = plan.layer.first_token
-            begin = max(start, first)
-            end = min(start + len(out), first + plan.layer.num_tokens)
-            tokens = out[begin - start : end - start].reshape(-1)
-            _read(plan, flat, (begin - first) * self.d_token, tokens, orders, padding)
+        showing: dict[int, list[int]] = {}
+        for number, (_, start, out) in enumerate(windows):
+            for layer in self._between(start, start + len(out)):
+                showing.setdefault(layer, []).append(number)
+        for layer, numbers in showing.items():
+            read_layer(self._layers[layer], models, windows, numbers, orders, padding)
 
-    def _between(self, start: int, stop: int) -> list[_LayerPlan]:
+    def _between(self, start: int, stop: int) -> range:
         first = max(bisect_right(self._first_tokens, start) - 1, 0)
-        return self._layers[first : bisect_right(self._first_tokens, stop - 1)]
+        return range(first, bisect_right(self._first_tokens, stop - 1))
 
 
 def _plan(
     layer: Layer, shapes: Mapping[str, tuple[int, ...]], layout: Layout, symmetry: Symmetry
-) -> _LayerPlan:
+) -> LayerPlan:
     names = {name for name, _ in layer.pieces}
     acting = {
         at: Group(group.name, group.size, places)
@@ -99,9 +73,9 @@ def _plan(
     parts, first = [], 0
     for name, columns in layer.pieces:
         shape, moves = _rows_first(shapes[name], layer.rows, [a for n, a in moved if n == name])
-        parts.append(_Part(name, layout.offsets[name], shape, first, first + columns, moves))
+        parts.append(Part(name, layout.offsets[name], shape, first, first + columns, moves))
         first += columns
-    return _LayerPlan(layer, tuple(parts), Symmetry(tuple(acting.values())), tuple(acting))
+    return LayerPlan(layer, tuple(parts), Symmetry(tuple(acting.values())), tuple(acting))
 
 
 def _rows_first(
@@ -112,43 +86,3 @@ def _rows_first(
     axes = next(axes for axes in range(len(shape) + 1) if math.prod(shape[:axes]) == rows)
     moves = tuple((axis, max(axis - axes + 1, 0)) for axis in sorted(moved) if shape[axis] > 1)
     return (rows, *shape[axes:]), moves
-
-
-def _read(
-    plan: _LayerPlan,
-    flat: np.ndarray,
-    begin: int,
-    tokens: Shaped[np.ndarray, " entries"],
-    orders: Orders | None,
-    padding: float,
-) -> None:
-    """Write a layer's entries from `begin` on into `tokens`."""
-    layer = plan.layer
-    first = begin // layer.stride
-    rows = slice(first, min(-(-(begin + len(tokens)) // layer.stride), layer.rows))
-    count = (rows.stop - first) * layer.stride
-    aligned = begin == first * layer.stride and len(tokens) == count  # nothing but whole rows
-    whole = (tokens if aligned else np.empty(count, tokens.dtype)).reshape(-1, layer.stride)
-    whole[:, layer.columns :] = padding
-    maps = {}
-    if orders is not None and plan.groups:
-        maps = plan.symmetry.axis_maps(tuple(orders[group] for group in plan.groups))
-    for part in plan.parts:
-        block = _block(part, flat, rows, maps)
-        whole[:, part.first : part.last] = block.reshape(len(block), part.last - part.first)
-    if not aligned:
-        entries = whole.reshape(-1)[begin - first * layer.stride :][: len(tokens)]
-        tokens[: len(entries)] = entries
-        tokens[len(entries) :] = padding  # behind the last row of a dense layer
-
-
-def _block(
-    part: _Part, flat: np.ndarray, rows: slice, maps: Mapping[tuple[str, int], np.ndarray]
-) -> np.ndarray:
-    """Some rows of a tensor, its axes in the order that `maps` gives them."""
-    tensor = flat[part.offset : part.offset + math.prod(part.shape)].reshape(part.shape)
-    orders = {at: maps[key] for axis, at in part.moves if (key := (part.name, axis)) in maps}
-    block = tensor.take(orders.pop(0)[rows], axis=0) if 0 in orders else tensor[rows]
-    for at, order in orders.items():  # after the rows: only what the window shows is moved
-        block = block.take(order, axis=at)
-    return block

@@ -54,13 +54,20 @@ class Symmetry:
         """One permutation that does what applying `first` and then `second` does."""
         return tuple(before[after] for before, after in zip(first, second, strict=True))
 
-    def axis_maps(self, permutation: Permutation) -> dict[tuple[str, int], Int64[np.ndarray, "_"]]:
-        """For each (tensor, axis) that moves: the index that its entry `i` is taken from."""
+    def axis_maps(
+        self, permutation: Permutation
+    ) -> dict[tuple[str, int], Int64[np.ndarray, "*stack _"]]:
+        """For each (tensor, axis) that moves: the index that its entry `i` is taken from.
+
+        Of stacked permutations, each group's ``[*stack, size]``, the stacked maps.
+        """
         maps: dict[tuple[str, int], np.ndarray] = {}
         for group, source in zip(self.groups, permutation, strict=True):
             for place in group.places:
                 key, taken = (place.tensor, place.axis), along_axis(source, place)
-                maps[key] = maps[key][taken] if key in maps else taken
+                if key in maps:
+                    taken = np.take_along_axis(maps[key], taken, -1)
+                maps[key] = taken
         return maps
 
     def apply(self, state: Mapping[str, Tensor], permutation: Permutation) -> dict[str, Tensor]:

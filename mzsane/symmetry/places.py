@@ -49,17 +49,22 @@ class Group:
 
 
 def along_axis(source: np.ndarray, place: Place) -> np.ndarray:
-    """A permutation of channels as one of all indices of an axis, which moves blocks as a whole."""
+    """A permutation of channels as one of all indices of an axis, which moves blocks as a whole.
+
+    Of a stack of permutations ``[..., channels]`` the stack.
+    """
+    *stack, size = source.shape
     moved = source
     if place.outer > 1 or place.block > 1:
-        repeats = np.arange(place.outer)[:, None, None] * len(source) * place.block
-        blocks = source[None, :, None] * place.block
-        moved = (repeats + blocks + np.arange(place.block)).reshape(-1)
-    end = place.offset + len(moved)
+        repeats = np.arange(place.outer)[:, None, None] * size * place.block
+        blocks = source[..., None, :, None] * place.block
+        moved = (repeats + blocks + np.arange(place.block)).reshape(*stack, -1)
+    end = place.offset + moved.shape[-1]
     if place.offset == 0 and place.length <= end:
         return moved
-    whole = np.arange(max(place.length, end))
-    whole[place.offset : end] = moved + place.offset
+    axis = np.arange(max(place.length, end))
+    whole = np.broadcast_to(axis, (*stack, len(axis))).copy()
+    whole[..., place.offset : end] = moved + place.offset
     return whole
 
 
@@ -76,6 +81,11 @@ def compatible(place: Place, size: int, other: Place, other_size: int) -> bool:
 
 
 def check_place(state: Mapping[str, Tensor], name: str, axis: int, length: int) -> None:
+    """An axis has the length that a symmetry expects.
+
+    Raises:
+        ValueError: it has not, or the tensor is missing.
+    """
     if name not in state:
         raise ValueError(f"state dict: {name} is missing, on which the symmetry acts")
     if state[name].ndim <= axis or state[name].shape[axis] != length:

@@ -35,7 +35,7 @@ def stores(tmp_path_factory):
     }
 
 
-def _store(path, architecture, models, epochs, size=201, scheme="channel"):
+def _store(path, architecture, models, epochs, size=201, scheme="channel", dtype="float32"):
     def records():
         for seed in range(models):
             state = architecture.build(seed=seed).state_dict()
@@ -43,13 +43,18 @@ def _store(path, architecture, models, epochs, size=201, scheme="channel"):
                 scaled = {name: value * (1 + epoch) for name, value in state.items()}
                 yield ModelRecord(f"model_{seed:03d}", epoch, held(scaled), {}, architecture)
 
-    write_store(path, records(), name=path.stem, size=size, scheme=scheme, align=False)
+    write_store(path, records(), name=path.stem, size=size, scheme=scheme, dtype=dtype, align=False)
     return TokenStore.open(path)
 
 
 @pytest.fixture(scope="session")
 def make_store():
     return _store
+
+
+@pytest.fixture(scope="session")
+def cnn():
+    return CNN
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mzsane.data import ValidationWindows, WindowDataset
+from mzsane.data import ValidationWindows, WindowDataset, filling
 from mzsane.zoos import split_of
 
 WINDOW = 20
@@ -99,7 +99,7 @@ def test_checkpoints_are_drawn_equally_often(stores):
     dataset = WindowDataset({"mlp": stores["mlp"]}, 1, seed=0)
     shelf = stores["mlp"].architectures[0]
     rows = shelf.select("train")
-    drawn = [dataset._draw(k)[0].row for k in range(300 * len(rows))]
+    drawn = [cuts[0].row for cuts in dataset._draw(np.arange(300 * len(rows)))]
     counts = np.bincount(drawn, minlength=len(shelf))
     assert set(np.flatnonzero(counts)) == set(rows)
     assert np.abs(counts[rows] - 300).max() < 100
@@ -161,3 +161,40 @@ def test_fewer_than_one_validation_window_is_refused(stores, count):
 def test_validation_is_the_same_every_time(stores):
     first, second = (ValidationWindows(stores, 9, seed=4) for _ in range(2))
     assert_equal(first.__getitems__(range(9)), second.__getitems__(range(9)))
+
+
+@pytest.mark.parametrize("pack", [False, True])
+def test_filtered_rows_are_in_no_window(stores, pack):
+    kept = {name: s.filtered({"late": lambda c: c["epoch"] == 2}) for name, s in stores.items()
+            if name == "cnn"}  # fmt: skip
+    for dataset in (
+        WindowDataset(kept, WINDOW, seed=1, pack=pack),
+        ValidationWindows(kept, WINDOW, seed=1, pack=pack),
+    ):
+        cuts = [cut for sample in dataset._draw(np.arange(12)) for cut in sample]
+        assert {int(cut.part.shelf.epochs[cut.row]) for cut in cuts} == {2}
+
+
+def test_half_precision_shelves_give_the_rounded_windows(stores, make_store, cnn, tmp_path):
+    half = make_store(tmp_path / "cnn.h5", cnn, 24, (1, 2), dtype="float16")
+    batches = [
+        WindowDataset({"cnn": store}, WINDOW, seed=1).__getitems__(range(20))
+        for store in (half, stores["cnn"])
+    ]
+    assert batches[0].values.dtype == torch.float32
+    assert torch.equal(batches[0].values, batches[1].values.half().float())
+    assert not torch.equal(batches[0].values, batches[1].values)
+
+
+@pytest.mark.parametrize("source", ["cnn", "mlp"])
+def test_orders_of_channels_are_uniform_in_every_group(stores, source):
+    shelf = stores[source].architectures[0]
+    dataset = WindowDataset({source: stores[source]}, shelf.layout.num_tokens, seed=3)
+    drawn = filling._orders([cuts[0] for cuts in dataset._draw(np.arange(3000))])
+    assert len(drawn) == len(shelf.symmetry.groups)
+    for group, orders in drawn.items():
+        size = shelf.symmetry.groups[group].size
+        assert (np.sort(orders, axis=1) == np.arange(size)).all()
+        counts = np.stack([np.bincount(column, minlength=size) for column in orders.T])
+        expected = len(orders) / size
+        assert ((counts - expected) ** 2 / expected).sum() < 1.5 * (size - 1) ** 2 + 6 * size

@@ -53,6 +53,16 @@ def test_workers_change_nothing(dataset):
     assert keys(one) == keys(many)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_packed_samples_are_the_same_on_any_rank_and_in_any_worker(stores, workers):
+    packed = WindowDataset(stores, 50, seed=3, mix="uniform", pack=True)
+    ranks = [Loader(packed, 8, 8, workers, rank, 2) for rank in range(2)]
+    (whole,) = Loader(packed, 8, 8)
+    shares = [batch for rank in ranks for batch in rank]
+    for name, part in zip(whole._fields[:-1], whole[:-1], strict=True):
+        assert torch.equal(torch.cat([getattr(share, name) for share in shares]), part), name
+
+
 @pytest.mark.parametrize("world_size", [2, 4])
 def test_the_union_over_ranks_is_the_stream(dataset, world_size):
     ranks = [Loader(dataset, 8, 16, 0, rank, world_size) for rank in range(world_size)]

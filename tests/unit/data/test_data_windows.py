@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mzsane.data import WindowPlan
+from mzsane.data import Window, WindowPlan
 from mzsane.symmetry import Group, Place, Symmetry
 from mzsane.tokens import Layout
 
@@ -20,8 +20,16 @@ CASES = [
 
 def read(plan, flat, start, stop, orders=None, padding=0):
     out = np.full((stop - start, plan.d_token), 99, flat.dtype)
-    plan.read(flat, start, out, orders, padding)
+    plan.read(flat[None], [Window(0, start, out)], stacked(orders), padding)
     return out
+
+
+def stacked(permutation):
+    """As for one window; from a whole permutation or from some of its groups."""
+    if permutation is None:
+        return None
+    named = permutation if isinstance(permutation, dict) else dict(enumerate(permutation))
+    return {group: order[None] for group, order in named.items()}
 
 
 def places(layout, symmetry=None, orders=None):
@@ -125,6 +133,6 @@ def test_windows_are_converted_to_the_dtype_that_is_asked_for(networks, dtype):
     layout = Layout.of(state)
     flat = layout.flatten(state).numpy().astype(dtype)
     out = np.empty((5, layout.d_token), np.float32)
-    WindowPlan(layout, symmetry).read(flat, 3, out)
+    WindowPlan(layout, symmetry).read(flat[None], [Window(0, 3, out)])
     expected = np.where(layout.index >= 0, flat[layout.index], 0)[3:8].astype(np.float32)
     assert np.array_equal(out, expected)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mzsane.architectures import ViT
-from mzsane.data import WindowPlan
+from mzsane.data import Window, WindowPlan
 from mzsane.symmetry import trace
 from mzsane.tokens import Layout
 
@@ -48,7 +48,8 @@ def test_a_permuted_window_is_the_window_of_the_permuted_model(name, scheme, siz
         permutation = symmetry.random(np.random.default_rng(data.draw(st.integers(0, 2**32))))
         expected = layout.tokenize(symmetry.apply(state, permutation)).numpy()[start:stop]
         window = np.empty(expected.shape, np.float32)
-        plan.read(flat, start, window, permutation)
+        orders = {group: order[None] for group, order in enumerate(permutation)}
+        plan.read(flat[None], [Window(0, start, window)], orders)
         assert np.array_equal(window, expected)
 
     holds()
