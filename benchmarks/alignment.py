@@ -60,7 +60,7 @@ def plain_match(
 def _cost(state: Mapping[str, Tensor], reference: Mapping[str, Tensor], group: Group) -> np.ndarray:
     """Inner products of every channel of the reference with every channel of the model."""
     cost = np.zeros((group.size, group.size), np.float32)
-    for name, axis, outer, block in group.places:
+    for name, axis, outer, block, *_ in group.places:  # whole axes, in these networks
         if not name.endswith(STATISTICS):
             rows, columns = (
                 each[name].movedim(axis, 0).reshape(outer, group.size, block, -1)

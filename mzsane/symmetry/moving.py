@@ -18,10 +18,12 @@ def reshape(arguments: Sequence[Any], shape: tuple[int, ...]) -> list[Axis]:
 
 
 def permute(arguments: Sequence[Any], shape: tuple[int, ...]) -> list[Axis]:
+    """Axes in another order."""
     return [arguments[0].axes[axis] for axis in arguments[1]]
 
 
 def transpose(arguments: Sequence[Any], shape: tuple[int, ...]) -> list[Axis]:
+    """Two axes change places."""
     axes = list(arguments[0].axes)
     first, second = arguments[1:3] if len(arguments) > 2 else (0, -1)
     if axes:
@@ -30,10 +32,12 @@ def transpose(arguments: Sequence[Any], shape: tuple[int, ...]) -> list[Axis]:
 
 
 def expand(arguments: Sequence[Any], shape: tuple[int, ...]) -> list[Axis]:
+    """Axes of length one are repeated."""
     return elementwise([arguments[0]], shape)
 
 
 def repeat(arguments: Sequence[Any], shape: tuple[int, ...]) -> list[Axis]:
+    """Every axis is the product of its copies and itself."""
     value, times = arguments[:2]
     missing = len(shape) - len(value.axes)
     inner = [Axis(1) for _ in range(missing)] + value.axes
@@ -41,6 +45,7 @@ def repeat(arguments: Sequence[Any], shape: tuple[int, ...]) -> list[Axis]:
 
 
 def cat(arguments: Sequence[Any], shape: tuple[int, ...]) -> list[Axis]:
+    """Axes are shared, but for the one along which tensors lie side by side."""
     values = [value for value in arguments[0] if len(value.axes) == len(shape)]
     along = (arguments[1] if len(arguments) > 1 else 0) % len(shape)
     axes = [Axis(size) for size in shape]
@@ -53,6 +58,7 @@ def cat(arguments: Sequence[Any], shape: tuple[int, ...]) -> list[Axis]:
 
 
 def stack(arguments: Sequence[Any], shape: tuple[int, ...]) -> list[Axis]:
+    """Axes are shared; the new one tells the tensors apart."""
     along = (arguments[1] if len(arguments) > 1 else 0) % len(shape)
     rest = shape[:along] + shape[along + 1 :]
     axes = elementwise(arguments[0], rest)
@@ -67,6 +73,7 @@ def select(arguments: Sequence[Any], shape: tuple[int, ...]) -> list[Axis]:
 
 
 def slice_part(arguments: Sequence[Any], shape: tuple[int, ...]) -> list[Axis]:
+    """Neighbouring entries are a part of the axis; others are chosen one by one."""
     value, along, start, end, step = [*arguments, *(None,) * 4][:5]
     axes, along = list(value.axes), along or 0
     start, end, _ = slice(start, end).indices(axes[along].size)
