@@ -228,7 +228,7 @@ def test_heads_blocks_and_parts_can_be_given_by_hand():
         ({"a": ["0.weight:0[2:9]"]}, "not within an axis of 4"),
         ({"a": ["0.weight:0", "0.weight:1"]}, "no multiple"),
         ({"a": ["0.weight:0"], "b": ["0.weight:0[1:3]"]}, "overlap"),
-        ({"a": []}, "no places"),
+        ({"a": []}, "no list of places"),
     ],
 )
 def test_a_mistake_in_groups_given_by_hand_is_named(groups, words):
