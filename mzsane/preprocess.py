@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from mzsane.config import build, build_all, check
 from mzsane.entry import run
+from mzsane.runs import leads
 
 if TYPE_CHECKING:
     from mzsane.stores import Source, TokenStore
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
 def preprocess(cfg: DictConfig) -> None:
     """Make the store of every source and print where it is, what was taken, skipped and why."""
     check(cfg)
-    for name, store in stores_of(cfg, build_all(cfg.zoo.sources)).items():
-        print(f"{name}: {store.path}: {store.report}")
+    stores_of(cfg, build_all(cfg.zoo.sources))
 
 
 def stores_of(cfg: DictConfig, sources: "Mapping[str, Source]") -> "dict[str, TokenStore]":
-    """The stores of a zoo, those that are missing made first; without what filters leave out."""
+    """The stores of a zoo, those that are missing made first; without what filters leave out.
+
+    Prints where they are, what was taken, skipped and why, before anything is made of them.
+    """
     from mzsane.progress import bars
     from mzsane.stores import prepare
 
@@ -39,7 +42,11 @@ def stores_of(cfg: DictConfig, sources: "Mapping[str, Source]") -> "dict[str, To
             progress=progress,
         )
     filters = build_all(cfg.zoo.filters)
-    return {name: store.filtered(filters) for name, store in stores.items()}
+    stores = {name: store.filtered(filters) for name, store in stores.items()}
+    if leads():
+        for name, store in stores.items():
+            print(f"{name}: {store.path}: {store.report}", flush=True)
+    return stores
 
 
 def main() -> None:

@@ -84,9 +84,9 @@ class TokenStore:
 
     @cached_property
     def report(self) -> Report:
-        """What was taken, skipped, rounded when the store was written."""
+        """What was taken, skipped, rounded when the store was written, and left out by filters."""
         refused = (Skipped(one.path, one.reason) for one in self.refused)
-        return Report.of(self.architectures, [*self.skipped, *refused])
+        return Report.of(self.architectures, [*self.skipped, *refused], self.left_out)
 
     @property
     def d_token(self) -> int:

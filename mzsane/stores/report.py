@@ -23,6 +23,7 @@ class Report:
         rounding: largest absolute difference between a weight and what was stored of it.
         relative: norm of these differences as a share of the norm of the weights, of the
             checkpoint where that is largest.
+        left_out: by each filter, in words.
         remarks: what was recognised, assumed, or given by hand.
         untraced: architectures stored without symmetry, each with its reason.
         similarity_before: mean cosine between a checkpoint and its reference over the tensors that
@@ -37,13 +38,16 @@ class Report:
     rounded: int = 0
     rounding: float = 0.0
     relative: float = 0.0
+    left_out: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     untraced: tuple[str, ...] = ()
     similarity_before: float | None = None
     similarity_after: float | None = None
 
     @classmethod
-    def of(cls, shelves: Sequence[Shelf], skipped: Sequence[Skipped]) -> "Report":
+    def of(
+        cls, shelves: Sequence[Shelf], skipped: Sequence[Skipped], left_out: Sequence[str] = ()
+    ) -> "Report":
         """The report of a store."""
         rounding = np.concatenate([shelf.ledger.rounding for shelf in shelves])
         similarity = np.concatenate([shelf.ledger.similarity for shelf in shelves])
@@ -57,6 +61,7 @@ class Report:
             rounded=int((rounding[:, 0] > 0).sum()),
             rounding=float(rounding[:, 0].max()),
             relative=float(rounding[:, 1].max()),
+            left_out=tuple(left_out),
             remarks=tuple(dict.fromkeys(each for shelf in shelves for each in _remarks(shelf))),
             untraced=tuple(shelf.untraced for shelf in shelves if shelf.untraced),
             similarity_before=before,
@@ -82,6 +87,7 @@ class Report:
                 f"{self.rounded} rounded, by {self.rounding:.2g} at most, {self.relative:.1%} of "
                 "a model's norm"
             )
+        lines += [f"filter {each}" for each in self.left_out]
         lines += self.remarks
         lines += [f"without symmetry: {reason}" for reason in self.untraced]
         if self.skipped:

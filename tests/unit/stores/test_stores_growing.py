@@ -247,3 +247,11 @@ def test_a_folder_has_a_store_of_its_own(tmp_path):
     assert x.store.name.startswith("zoo-")
     assert Source.of_folder(tmp_path / "x" / ".." / "x" / "zoo", tmp_path).store == x.store
     assert x.settings["epochs"] == [3]
+
+
+def test_what_filters_leave_out_is_in_the_report(tmp_path, zoo):
+    write_store(tmp_path / "a.h5", zoo("mlp", 8), name="a")
+    store = TokenStore.open(tmp_path / "a.h5")
+    view = store.filtered({"good": lambda columns: columns["test_acc"] >= 0.4})
+    assert store.report.left_out == ()
+    assert "filter good: 4 of 8 left out" in str(view.report)
