@@ -24,8 +24,8 @@ class ValidationWindows(Windows):
         window: see `Windows`.
         seed: see `Windows`.
         epochs: see `Windows`.
-        per_model: so many windows of each checkpoint, evenly spread, for long models; None covers
-            them.
+        per_model: at most so many windows of each checkpoint, evenly spread over those that they do
+            not cover; None covers all.
         pack: see `Windows`.
 
     Raises:
@@ -85,8 +85,8 @@ def _packed(cuts: Iterable[Cut], window: int) -> list[list[Cut]]:
 
 
 def _starts(length: int, window: int, count: int | None) -> list[int]:
-    """First tokens of windows that cover the model, or of `count` windows spread over it."""
+    """First tokens of windows that cover the model, or of `count` spread over it if fewer."""
     last = max(length - window, 0)
-    if count is None:
+    if count is None or length <= count * window:
         return [min(start, last) for start in range(0, length, window)]
     return sorted(set(np.linspace(0, last, count).round().astype(int).tolist()))

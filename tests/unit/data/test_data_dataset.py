@@ -152,6 +152,12 @@ def test_validation_windows_can_be_fewer(stores):
     assert (starts[0], starts[-1]) == (0, length - 5)
 
 
+def test_models_that_a_few_windows_cover_get_no_more(stores):
+    cover, most = (ValidationWindows(stores, WINDOW, 0, per_model=n) for n in (None, 50))
+    assert len(most) == len(cover)
+    assert_equal(*(each.__getitems__(range(len(cover))) for each in (cover, most)))
+
+
 @pytest.mark.parametrize("count", [0, -1])
 def test_fewer_than_one_validation_window_is_refused(stores, count):
     with pytest.raises(ValueError, match="at least one window of each model"):
