@@ -12,6 +12,7 @@ from mzsane.zoos import ModelRecord, held
 from mzsane.zoos.trials import write_checkpoint, write_params
 
 CNN = Architecture("mzsane.architectures.CNN", {}, (1, 28, 28), 10)
+CNN3 = Architecture("mzsane.architectures.CNN3", {}, (3, 32, 32), 10)
 RESNET18 = Architecture("mzsane.architectures.ResNet18", {}, (3, 32, 32), 10)
 RESNET18_TOKEN = 288  # entries, as published
 

@@ -1,4 +1,8 @@
-"""Tokenise and detokenise a ResNet-18, and 1,000 small CNNs at once."""
+"""Tokenise and detokenise a ResNet-18, and 1,000 small CNNs at once.
+
+The published figures, and so the targets, are for fresh memory, which is also how mzsane calls
+`Layout.tokenize`. The row for memory used again shows what of it is the operating system's share.
+"""
 
 from collections.abc import Mapping
 
@@ -32,10 +36,10 @@ def run(settings: Settings) -> list[Measurement]:
     resnet, cnns = f"a ResNet-18 ({layout.num_tokens:,} tokens)", f"{STACK:,} CNNs (2,464 weights)"
     return [
         _pair(f"tokenise {resnet}", lambda: layout.tokenize(state),
-              lambda: plain_tokens(state, layout), settings.repeats),
+              lambda: plain_tokens(state, layout), settings.repeats, 6),
         _pair(f"tokenise {resnet} into the same memory",
               lambda: layout.tokenize(state, out=tokens),
-              lambda: plain_tokens(state, layout), settings.repeats, 6),
+              lambda: plain_tokens(state, layout), settings.repeats),
         _pair(f"detokenise {resnet}", lambda: layout.detokenize(tokens, carried),
               lambda: plain_state(tokens, layout, carried), settings.repeats, 1),
         _pair(f"tokenise {cnns}", lambda: small.tokenize(stack),

@@ -204,8 +204,9 @@ class Layout:
 
         Args:
             state: tensors, perhaps stacked over models.
-            out: the result of an earlier call, to be overwritten; None takes fresh memory, which
-                for large models costs as long as writing the tokens does.
+            out: the result of an earlier call, to be overwritten, for loops that are done with one
+                model before the next; None takes fresh memory, for tokens that are kept. The first
+                touch of fresh memory takes about as long as writing the tokens of a large model.
 
         Raises:
             ValueError: if a tensor is missing, unknown or of another shape, or `out` is not what a
