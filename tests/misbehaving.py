@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
+from urllib.parse import unquote
 
 
 @dataclass
@@ -86,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True  # else each answer takes 40 ms
 
     def do_GET(self):
-        zoo, path = self.zoo, self.path.lstrip("/").partition("?")[0]
+        zoo, path = self.zoo, unquote(self.path.lstrip("/").partition("?")[0])
         zoo.seen.append((path, self.headers["Range"]))
         with zoo.waiting():
             time.sleep(zoo.latency)

@@ -1,18 +1,15 @@
 """Which checkpoints a folder of weight files holds."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from mzsane.zoos.naming import INDEX, SUFFIXES, is_weights, named
+from mzsane.zoos.naming import INDEX, PART, SUFFIXES, is_weights, named
 from mzsane.zoos.records import Skipped
 from mzsane.zoos.shards import shards_of
 from mzsane.zoos.trees import Tree, walk
-
-_PART = re.compile(r"-\d+-of-\d+\.\w+$")  # how the hub's libraries call the parts of a model
 
 
 class Checkpoint(NamedTuple):
@@ -60,7 +57,7 @@ def find_checkpoints(folder: Tree, name: str) -> tuple[list[Checkpoint], list[Sk
 
 def _without_parts(files: dict[str, Tree]) -> tuple[dict[str, Tree], list[Skipped]]:
     """Files that are a model, or the index of one that is complete."""
-    parts, broken = {path for path in files if _PART.search(path)}, []
+    parts, broken = {path for path in files if PART.search(path)}, []
     indexed = set()
     for path, file in files.items():
         if path.endswith(INDEX):

@@ -69,9 +69,10 @@ def fetch(
 ) -> None:
     """Bring those of `files` that are not in `folder` yet, one process at a time.
 
-    They come several at once; one that the server lacks keeps none of the others away. A checksum that is not known beforehand is that of the first file received, written to
-    `checksums.json` and compared ever after. Files whose size and date are those recorded are not
-    read again, so that a complete folder needs neither server nor lock.
+    They come several at once; one that the server lacks keeps none of the others away. A checksum
+    that is not known beforehand is that of the first file received, written to `checksums.json`
+    and compared ever after. Files whose size and date are those recorded are not read again, so
+    that a complete folder needs neither server nor lock.
 
     Raises:
         ValueError: a file differs from its checksum or size; it is removed.

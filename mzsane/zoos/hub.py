@@ -1,10 +1,16 @@
 """Zoos and models of the Hugging Face hub, by repository or from a snapshot on disk."""
 
 import re
+from collections.abc import Callable
+from functools import partial
+from glob import escape
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from mzsane.zoos.naming import SUFFIXES
+from mzsane.zoos.naming import INDEX, SUFFIXES, doubled
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 SCHEME = "hf://"
 _REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*(@[\w./-]+)?")
@@ -14,6 +20,7 @@ _WANTED = (
     *(f"*{suffix}" for suffix in SUFFIXES),
     *("*/checkpoints", "*.json", "*.jsonl", "*.csv", "*.zip", "*.tar", "*.tar.*", "*.tgz"),
 )
+_PICKLES = tuple(f"*{s}{end}" for s in SUFFIXES[1:] for end in ("", INDEX))
 _UNWANTED = ("*optimizer*", "*scheduler*", "*rng_state*", "*training_args*", "tokenizer*", "vocab*")
 
 
@@ -49,7 +56,9 @@ def is_repository(text: str) -> bool:
 def fetch_repository(text: str) -> Snapshot:
     """Bring a repository's weights, small tables and archives into the hub's cache.
 
-    What the cache has is not fetched again, and without a connection it has to do.
+    Of weights that are there both as safetensors and as pickles only safetensors come. What the
+    cache has is not fetched again, and without a connection it has to do; where it has safetensors,
+    nothing tells then whether pickles are missing.
 
     Args:
         text: see `is_repository`; without a revision, the main branch's latest.
@@ -62,16 +71,14 @@ def fetch_repository(text: str) -> Snapshot:
     if not _REPOSITORY.fullmatch(name):
         raise ValueError(f"{text!r} names no repository; give {SCHEME}owner/name")
     try:
-        from huggingface_hub import snapshot_download
+        from huggingface_hub import HfApi
         from huggingface_hub.errors import HfHubHTTPError
     except ImportError as error:
         raise ValueError(
             f"{text} is on the Hugging Face hub; to read it, pip install 'mzsane[hub]'"
         ) from error
     try:
-        folder = snapshot_download(
-            name, revision=revision or None, allow_patterns=[*_WANTED], ignore_patterns=[*_UNWANTED]
-        )
+        folder = _snapshot(HfApi(), name, revision or None)
     # its bases are OSError and the error of whichever HTTP client the hub uses
     except HfHubHTTPError.__bases__ as error:
         missing = "" if text.startswith(SCHEME) else "there is no such folder, and "
@@ -80,6 +87,29 @@ def fetch_repository(text: str) -> Snapshot:
             f"({type(error).__name__}); check its name, your access to it and the connection"
         ) from error
     return Snapshot(Path(folder), name, Path(folder).name)
+
+
+def _snapshot(hub: "HfApi", name: str, revision: str | None) -> str:
+    """The folder in the cache with all that is wanted."""
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    fetch = partial(hub.snapshot_download, name, revision=revision, allow_patterns=[*_WANTED])
+    try:
+        info = hub.repo_info(name, revision=revision or "main")
+    except HfHubHTTPError.__bases__ as error:
+        try:
+            return _cached(partial(fetch, local_files_only=True))
+        except LocalEntryNotFoundError:
+            raise error from None
+    files = [sibling.rfilename for sibling in info.siblings or ()]
+    return fetch(ignore_patterns=[*_UNWANTED, *map(escape, doubled(files))])
+
+
+def _cached(fetch: Callable[..., str]) -> str:
+    """The folder, if nothing is missing; of pickles beside safetensors that cannot be told."""
+    folder = fetch(ignore_patterns=[*_UNWANTED, *_PICKLES])
+    beside = any(Path(folder).rglob("*.safetensors"))
+    return folder if beside else fetch(ignore_patterns=[*_UNWANTED])
 
 
 def find_snapshot(folder: Path) -> Snapshot | None:

@@ -13,11 +13,13 @@ The rule keeps all checkpoints of a model under one name, wherever in the path t
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
 INDEX = ".index.json"  # lists the shards of one model
+PART = re.compile(r"-\d+-of-\d+(?=\.\w+$)")  # how the hub's libraries call the parts of a model
 _EPOCH = re.compile(r"(?<![a-z])(?:epoch|ep)[-_=]?(\d+)", re.I)
 _STEP = re.compile(
     r"(?<![a-z])(?:checkpoint|ckpt|global_?step|step|iter(?:ation)?)[-_=]?(\d+)", re.I
@@ -70,6 +72,13 @@ def is_weights(name: str) -> bool:
     return name.endswith(tuple(f"{suffix}{INDEX}" for suffix in SUFFIXES)) or (
         name.endswith(SUFFIXES) and not _ASIDE.match(name)
     )
+
+
+def doubled(paths: Iterable[str]) -> list[str]:
+    """Pickles, shards of them and their indices, whose model and epoch safetensors hold, too."""
+    known = {path: named(PART.sub("", path)) for path in paths if is_weights(path.split("/")[-1])}
+    safe = {each for path, each in known.items() if ".safetensors" in path}
+    return [path for path, each in known.items() if ".safetensors" not in path and each in safe]
 
 
 def _bare(path: str) -> str:

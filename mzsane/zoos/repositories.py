@@ -3,11 +3,13 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any
 
 from mzsane.files import replacing, taking_turns
 from mzsane.progress import Progress, silent
+from mzsane.zoos.naming import doubled
 
 COMPLETE = "listing.json"
 _UNWANTED = ["*optimizer*", "*scheduler*"]  # what training leaves beside the weights
@@ -16,6 +18,8 @@ _UNWANTED = ["*optimizer*", "*scheduler*"]  # what training leaves beside the we
 @dataclass(frozen=True)
 class DownloadRepository:
     """Files of a repository, chosen by pattern; a whole one is read by ``read_zoo("owner/name")``.
+
+    Of weights that are there both as safetensors and as pickles only safetensors come.
 
     The revision is written to ``listing.json`` when all files are there; from then on no
     connection is needed. Remove it to look for a newer one.
@@ -83,7 +87,8 @@ class DownloadRepository:
                 raise ValueError(f"{self.repository}: none of {len(names)} files fits {include}")
             hub.snapshot_download(
                 self.repository, revision=info.sha, local_dir=self.folder,
-                allow_patterns=include, ignore_patterns=_UNWANTED,
+                allow_patterns=include,
+                ignore_patterns=[*_UNWANTED, *map(escape, doubled(names))],
             )  # fmt: skip
         # its bases are OSError and the error of whichever HTTP client the hub uses
         except HfHubHTTPError.__bases__ as error:

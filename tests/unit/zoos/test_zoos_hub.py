@@ -2,7 +2,6 @@
 
 import json
 import sys
-from functools import partial
 
 import pytest
 import torch
@@ -11,7 +10,6 @@ from safetensors.torch import save
 from mzsane.zoos import read_zoo
 from mzsane.zoos.hub import fetch_repository, find_snapshot, is_repository
 
-COMMIT = "c" * 40
 STATE = {"layer.weight": torch.eye(2)}
 FILES = {
     "config.json": json.dumps({"hidden_size": 2, "layers": ["a"]}).encode(),
@@ -23,68 +21,88 @@ FILES = {
 
 
 @pytest.fixture
-def hub(server, monkeypatch, tmp_path):
-    """What the hub answers about ``owner/net``, with a cache of this test's own."""
-    library = pytest.importorskip("huggingface_hub")
-    settings = {"endpoint": server.url, "cache_dir": tmp_path / "cache"}
-    monkeypatch.setattr(
-        library, "snapshot_download", partial(library.snapshot_download, **settings)
-    )
-    monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-
-    def head(handler):
-        body = server.files.get(handler.path.lstrip("/"))
-        handler.send_response(404 if body is None else 200)
-        handler.send_header("ETag", f'"{abs(hash(handler.path)):040x}"')
-        handler.send_header("X-Repo-Commit", COMMIT)
-        handler.send_header("Content-Length", str(len(body or b"")))
-        handler.end_headers()
-
-    server.server.RequestHandlerClass.do_HEAD = head
-    tree = [{"type": "file", "path": n, "size": len(b), "oid": "e" * 40} for n, b in FILES.items()]
-    info = {"id": "owner/net", "sha": COMMIT, "siblings": [{"rfilename": name} for name in FILES]}
-    server.files = {f"owner/net/resolve/{COMMIT}/{name}": body for name, body in FILES.items()}
-    for revision in ("main", "v1"):
-        server.files[f"api/models/owner/net/revision/{revision}"] = json.dumps(info).encode()
-    server.files[f"api/models/owner/net/tree/{COMMIT}"] = json.dumps(tree).encode()
-    return server
-
-
-def disconnect(monkeypatch):
-    """Nobody answers any more."""
-    library = pytest.importorskip("huggingface_hub")
-    dead = partial(library.snapshot_download, endpoint="http://127.0.0.1:9")
-    monkeypatch.setattr(library, "snapshot_download", dead)
+def net(hub):
+    """A repository with one model."""
+    return hub("owner/net", FILES, branches=("main", "v1"))
 
 
 @pytest.mark.parametrize("text", ["owner/net", "hf://owner/net", "owner/net@v1"])
-def test_a_repository_is_read_and_its_revision_recorded(hub, text):
+def test_a_repository_is_read_and_its_revision_recorded(net, text):
     (record,) = read_zoo(text)
     assert (record.model, record.epoch) == ("owner/net", 0)
     assert torch.equal(record.load()["layer.weight"], STATE["layer.weight"])
     assert record.properties == {"config::hidden_size": 2.0}
     assert record.provenance["repository"] == "hf://owner/net"
-    assert record.provenance["revision"] == COMMIT
+    assert record.provenance["revision"] == "c" * 40
 
 
-def test_only_weights_and_tables_are_fetched(hub):
+def test_only_weights_and_tables_are_fetched(net):
     snapshot = fetch_repository("owner/net")
     found = {path.name for path in snapshot.folder.iterdir()}
     assert found == {"config.json", "model.safetensors"}
 
 
-def test_without_connection_the_cache_has_to_do(hub, monkeypatch):
+def test_without_connection_the_cache_has_to_do(net, disconnect):
     fetched = fetch_repository("owner/net")
-    disconnect(monkeypatch)
+    disconnect()
     assert fetch_repository("owner/net") == fetched
 
 
-def test_what_cannot_be_fetched_is_told_in_a_sentence(hub, monkeypatch):
+INDEX = json.dumps({"weight_map": {"layer.weight": "model-00001-of-00001.safetensors"}}).encode()
+TWINS = {
+    "one file": ({"model.safetensors": save(STATE)}, {"pytorch_model.bin": b"pickle"}),
+    "shards": (
+        {
+            "model.safetensors.index.json": INDEX,
+            "model-00001-of-00001.safetensors": save(STATE),
+        },
+        {
+            "pytorch_model.bin.index.json": INDEX,
+            "pytorch_model-00001-of-00002.bin": b"pickle",
+            "pytorch_model-00002-of-00002.bin": b"pickle",
+        },
+    ),
+    "epochs": (
+        {"a_epoch_1.safetensors": save(STATE), "b[1]/model.safetensors": save(STATE)},
+        {"a_epoch_1.pt": b"pickle", "b[1]/model.bin": b"pickle"},
+    ),
+}
+
+
+@pytest.mark.parametrize("twins", TWINS)
+def test_pickles_of_what_is_there_as_safetensors_stay_away(hub, disconnect, twins):
+    safetensors, pickles = TWINS[twins]
+    hub("owner/both", safetensors | pickles)
+    snapshot = fetch_repository("owner/both")
+    files = {p.relative_to(snapshot.folder).as_posix() for p in snapshot.folder.rglob("*.*")}
+    assert files == set(safetensors)
+    members = list(read_zoo("owner/both"))
+    assert all(torch.equal(member.load()["layer.weight"], torch.eye(2)) for member in members)
+    disconnect()
+    assert fetch_repository("owner/both") == snapshot
+
+
+def test_pickles_of_other_models_and_epochs_come(hub):
+    pickles = {"a_epoch_2.pt": b"pickle", "b.pth": b"pickle", "c/pytorch_model.bin": b"pickle"}
+    hub("owner/some", {"a_epoch_1.safetensors": save(STATE), **pickles})
+    folder = fetch_repository("owner/some").folder
+    assert {p.relative_to(folder).as_posix() for p in folder.rglob("*.*")} > set(pickles)
+
+
+def test_pickles_alone_are_read_from_the_cache(hub, disconnect):
+    hub("owner/old", {"pytorch_model.bin": b"pickle"})
+    snapshot = fetch_repository("owner/old")
+    disconnect()
+    assert fetch_repository("owner/old") == snapshot
+    assert (snapshot.folder / "pytorch_model.bin").is_file()
+
+
+def test_what_cannot_be_fetched_is_told_in_a_sentence(net, disconnect):
     with pytest.raises(FileNotFoundError, match=r"^hf://owner/other: it cannot be fetched"):
         read_zoo("hf://owner/other")
     with pytest.raises(FileNotFoundError, match=r"owner/other: there is no such folder, and it"):
         read_zoo("owner/other")
-    disconnect(monkeypatch)
+    disconnect()
     with pytest.raises(FileNotFoundError, match=r"check its name, your access .* connection$"):
         read_zoo("owner/net")
 

@@ -7,7 +7,6 @@ import pytest
 
 from mzsane.zoos import DownloadRepository
 
-COMMIT = "c" * 40
 FILES = {
     "model_zoos/cnn3/a/params.json": b"{}",
     "model_zoos/cnn3/a/checkpoint_000001/checkpoints": b"weights",
@@ -17,36 +16,14 @@ FILES = {
 
 
 @pytest.fixture
-def hub(server, monkeypatch):
-    """The part of the hub's interface that a download uses, for one repository."""
-    pytest.importorskip("huggingface_hub")
-    monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-
-    def head(handler):  # what the hub tells of a file before it is fetched
-        body = server.files.get(handler.path.lstrip("/"))
-        handler.send_response(404 if body is None else 200)
-        told = {
-            "ETag": f'"{"e" * 40}"',
-            "X-Repo-Commit": COMMIT,
-            "Content-Length": len(body or b""),
-        }
-        for name, value in told.items():
-            handler.send_header(name, str(value))
-        handler.end_headers()
-
-    server.server.RequestHandlerClass.do_HEAD = head
-    info = {"id": "owner/zoo", "sha": COMMIT, "siblings": [{"rfilename": name} for name in FILES]}
-    tree = [{"type": "file", "path": n, "size": len(b), "oid": "e" * 40} for n, b in FILES.items()]
-    interface = "api/models/owner/zoo"
-    server.files = {f"owner/zoo/resolve/{COMMIT}/{name}": body for name, body in FILES.items()}
-    server.files[f"{interface}/revision/main"] = json.dumps(info).encode()
-    server.files[f"{interface}/tree/{COMMIT}"] = json.dumps(tree).encode()
-    return server
+def zoo(hub):
+    """A repository with a trial and images."""
+    return hub("owner/zoo", FILES)
 
 
 @pytest.fixture
-def download(hub, tmp_path):
-    def make(repository="owner/zoo", include=("model_zoos/cnn3/*",), mirror=hub.url):
+def download(zoo, tmp_path):
+    def make(repository="owner/zoo", include=("model_zoos/cnn3/*",), mirror=zoo.url):
         return DownloadRepository(tmp_path / "zoo", repository, include, mirror=mirror)
 
     return make
@@ -61,15 +38,21 @@ def test_files_that_fit_come_without_what_training_left(download, tmp_path):
     download().fetch()
     assert brought(tmp_path / "zoo") == ["listing.json", *sorted(FILES)[1:4:2]]
     listing = json.loads((tmp_path / "zoo" / "listing.json").read_text())
-    assert listing["commit"] == COMMIT
+    assert listing["commit"] == "c" * 40
 
 
-def test_a_complete_folder_needs_no_hub(download, hub):
+def test_pickles_of_what_is_there_as_safetensors_stay_away(hub, tmp_path):
+    mirror = hub("owner/both", {"model.safetensors": b"weights", "pytorch_model.bin": b"pickle"})
+    DownloadRepository(tmp_path / "zoo", "owner/both", mirror=mirror.url).fetch()
+    assert brought(tmp_path / "zoo") == ["listing.json", "model.safetensors"]
+
+
+def test_a_complete_folder_needs_no_hub(download, zoo):
     download().fetch()
-    hub.seen.clear()
+    zoo.seen.clear()
     download().fetch()
     download(mirror="http://127.0.0.1:9").fetch()
-    assert hub.seen == []
+    assert zoo.seen == []
 
 
 def test_another_choice_is_brought(download, tmp_path):
