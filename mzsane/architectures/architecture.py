@@ -6,6 +6,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -72,7 +73,7 @@ class Architecture:
         """Consistent with equality, though `arguments` is a dictionary."""
         return hash(self.fingerprint)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over everything that decides which network is built."""
         document = json.loads(self.to_json())

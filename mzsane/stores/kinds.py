@@ -11,7 +11,7 @@ from mzsane.architectures import Architecture
 from mzsane.tokens import Layout
 from mzsane.zoos import ModelRecord, assumed, recognise, telling
 
-Shapes = tuple[tuple[str, tuple[int, ...]], ...]
+Entries = tuple[tuple[str, torch.Size, torch.dtype], ...]
 
 
 class Kind(NamedTuple):
@@ -43,20 +43,33 @@ def kind_of(
     """
     architecture, remark = record.architecture, ""
     if architecture is None:
-        shapes = tuple((name, tuple(tensor.shape)) for name, tensor in state.items())
-        architecture, remark = _recognised(shapes, tuple(telling(record.properties).items()))
+        entries = _entries(state)
+        architecture, remark = _recognised(entries, tuple(telling(record.properties).items()))
     names = _names(architecture) if architecture else ()
     ordered = {name: state[name] for name in (names if state.keys() == set(names) else state)}
-    return Kind(architecture, Layout.of(ordered, **tokens), remark), ordered
+    return Kind(architecture, _layout(_entries(ordered), **tokens), remark), ordered
+
+
+def _entries(state: Mapping[str, Tensor]) -> Entries:
+    return tuple((name, tensor.shape, tensor.dtype) for name, tensor in state.items())
+
+
+def _empty(entries: Entries) -> dict[str, Tensor]:
+    """Names, shapes and dtypes, without memory."""
+    return {name: torch.empty(shape, dtype=dtype, device="meta") for name, shape, dtype in entries}
+
+
+@lru_cache(maxsize=256)
+def _layout(entries: Entries, **tokens: Any) -> Layout:
+    """One object for all checkpoints of a kind, which plans once what they share."""
+    return Layout.of(_empty(entries), **tokens)
 
 
 @lru_cache(maxsize=256)
 def _recognised(
-    shapes: Shapes, properties: tuple[tuple[str, Any], ...]
+    entries: Entries, properties: tuple[tuple[str, Any], ...]
 ) -> tuple[Architecture | None, str]:
-    with torch.device("meta"):  # names and shapes are all that is looked at
-        state = {name: torch.empty(shape) for name, shape in shapes}
-    found = recognise(state, dict(properties))
+    found = recognise(_empty(entries), dict(properties))
     if found is None:
         return None, ""
     guesses = ", ".join(assumed(found, dict(properties)))
