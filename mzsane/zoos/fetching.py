@@ -138,6 +138,7 @@ def _bring(
     """The record of a file, received if it is missing or not what was recorded."""
     checksum = remote.checksum or records.get(name, {}).get("checksum")
     path = folder / safe(name)
+    path.parent.mkdir(parents=True, exist_ok=True)  # pooch's way fails if two threads make it
     part = path.with_name(f".{path.name}.part")
     transfer = Transfer(part, connection, remote.size, tell)
     registry = pooch.Pooch(folder, "", registry={name: checksum}, urls={name: remote.url})

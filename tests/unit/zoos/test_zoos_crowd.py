@@ -89,3 +89,13 @@ def test_a_file_that_the_server_lacks_keeps_none_of_the_others_away(zoo, server,
     with pytest.raises(FileNotFoundError, match=r"/zoo/03: .*of 24 files, it lacks 2"):
         zoo().fetch()
     assert brought(tmp_path) == sorted(FILES.keys() - {"03", "11"})
+
+
+def test_a_folder_that_another_thread_makes_is_no_error(server, tmp_path, monkeypatch):
+    def too_late(path, *_, **__):
+        raise FileExistsError(path)  # what the second of two threads gets
+
+    server.files = {"zoo/trial/params.json": b"{}"}
+    monkeypatch.setattr("os.makedirs", too_late)
+    Download(tmp_path / "zoo", f"{server.url}/zoo", {"trial/params.json": None}).fetch()
+    assert (tmp_path / "zoo" / "trial" / "params.json").is_file()
