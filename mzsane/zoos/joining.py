@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 from mzsane.zoos.checkpoints import Checkpoint
 from mzsane.zoos.records import Skipped
+from mzsane.zoos.results import in_percent, shares
 from mzsane.zoos.tables import Row
 
 
@@ -16,7 +17,7 @@ def joined(
 
     A row's name is a model's, else a file's path with or without suffix, else the last part of
     either, if only one model has it. The later row counts, and one with an epoch before one for
-    all.
+    all. Accuracies become shares of one: a table is in percent if any of them exceeds 1.
     """
     sets = _aliases(checkpoints)
     properties: dict[str, dict[str, float | str]] = {}
@@ -30,6 +31,8 @@ def joined(
         for each in fitting:
             if row.epoch in (None, each.epoch):
                 properties.setdefault(each.path, {}).update(row.properties)
+    if in_percent([dict(enumerate(properties.values()))]):
+        properties = {path: shares(values) for path, values in properties.items()}
     return properties, unknown
 
 

@@ -12,7 +12,7 @@ from mzsane.zoos.joining import joined
 from mzsane.zoos.loading import load_weights
 from mzsane.zoos.naming import INDEX
 from mzsane.zoos.records import ModelRecord, Skipped
-from mzsane.zoos.results import in_percent, scalars, shares, with_gap
+from mzsane.zoos.results import scalars, with_gap
 from mzsane.zoos.shards import load_shards, shards_of
 from mzsane.zoos.tables import find_table, read_table
 from mzsane.zoos.trees import Tree, stamp
@@ -90,11 +90,9 @@ def _described(
     table = table or find_table(folder)
     rows, unknown = joined(read_table(table), found) if table else ({}, [])
     configs = {parent: _config(parent) for parent in {each.file.parent for each in found}}
-    percent = in_percent([dict(enumerate(rows.values()))])
-    described = {}
-    for each in found:
-        properties = configs[each.file.parent] | rows.get(each.path, {})
-        described[each.path] = with_gap(shares(properties) if percent else properties)
+    described = {
+        each.path: with_gap(configs[each.file.parent] | rows.get(each.path, {})) for each in found
+    }
     return described, unknown
 
 

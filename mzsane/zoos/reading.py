@@ -15,6 +15,7 @@ from mzsane.zoos.joining import joined
 from mzsane.zoos.naming import is_weights
 from mzsane.zoos.plain import read_plain
 from mzsane.zoos.records import ModelRecord, Skipped
+from mzsane.zoos.results import with_gap
 from mzsane.zoos.tables import Row, read_table
 from mzsane.zoos.trees import Tree, walk
 from mzsane.zoos.trials import read_found
@@ -165,7 +166,7 @@ def _with_rows(members: Members, rows: Sequence[Row]) -> Members:
     more, unknown = joined(rows, found)
     for member in members:
         if isinstance(member, ModelRecord):
-            properties = member.properties | more.get(_key(member), {})
+            properties = with_gap(member.properties | more.get(_key(member), {}))
             member = replace(member, properties=properties)
         yield member
     yield from unknown

@@ -174,3 +174,14 @@ def test_an_archive_with_a_way_out_is_refused(tmp_path):
     with pytest.raises(ValueError, match="outside"):
         read_zoo(tmp_path / "x.zip")
     assert not (tmp_path.parent / "outside.pt").exists()
+
+
+def test_a_table_in_percent_is_as_good_beside_trials(tmp_path):
+    zoo = write_trials(tmp_path / "zoo")
+    table = tmp_path / "more.csv"
+    table.write_text("model,val_acc,train_acc\na,81,90\nb,0.9,50\n")
+    found = {(r.model, r.epoch): r.properties for r in read_zoo(zoo, properties=table)}
+    assert found["a", 1]["val_acc"] == 0.81
+    assert found["b", 2]["val_acc"] == pytest.approx(0.009)  # the table as a whole is in percent
+    assert found["a", 2]["test_acc"] == 0.2
+    assert found["a", 2]["ggap"] == pytest.approx(0.7)
