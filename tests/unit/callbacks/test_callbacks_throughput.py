@@ -27,9 +27,10 @@ class One(pl.LightningModule):
 
 
 def batches(count):
-    values, window = torch.ones(SAMPLES, VIEWS, WINDOW, 4), torch.zeros(SAMPLES, WINDOW)
-    one = torch.zeros(SAMPLES, dtype=torch.long)
-    batch = Batch(values, values[:, 0] > 0, window[..., None].long(), window == 0, one, one)
+    values = torch.ones(SAMPLES, VIEWS, WINDOW, 4)
+    positions = torch.zeros(SAMPLES, WINDOW, 3, dtype=torch.long)
+    mask, one = values[:, 0] > 0, torch.zeros(SAMPLES, dtype=torch.long)
+    batch = Batch(values, mask, positions, positions[..., 0], one, one, mixed=False)
     return torch.utils.data.DataLoader([batch] * count, batch_size=None)
 
 
