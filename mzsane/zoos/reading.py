@@ -101,8 +101,17 @@ def _read(place: Place, format: str, table: Path | None, settings: Mapping[str, 
         return _read_archives(archives, table, settings)
     if trials or format == "trials":
         members = read_found(place.content, trials, **settings)
-        return members if table is None else _with_rows(members, read_table(table))
-    return read_plain(place.content, properties=table, name=place.name, **settings)
+        members = members if table is None else _with_rows(members, read_table(table))
+    else:
+        members = read_plain(place.content, properties=table, name=place.name, **settings)
+    return chain(members, _unread_archives(place.content))
+
+
+def _unread_archives(folder: Tree) -> Members:
+    """Archives that lie beside models; they may hold images as well as models."""
+    for file in sorted(folder.iterdir()):
+        if isinstance(file, Path) and is_archive(file):
+            yield Skipped(str(file), "an archive beside models is not read; give it as zoo.path")
 
 
 def _archives_alone(folder: Tree) -> dict[str, Path]:

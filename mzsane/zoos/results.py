@@ -45,7 +45,7 @@ def read_results(trial: Tree) -> Results:
     same number adds to the earlier, as annotations made afterwards do.
 
     Raises:
-        ValueError: no line can be read, or one tells no number.
+        ValueError: no line can be read and tells its number.
     """
     file = trial / RESULTS
     if not file.is_file():
@@ -54,11 +54,10 @@ def read_results(trial: Tree) -> Results:
     results: Results = {}
     for line in _decoded(lines):
         number = line.get("training_iteration", line.get("epoch"))
-        if number is None:
-            raise ValueError(f"a line of {RESULTS} has neither training_iteration nor epoch")
-        results.setdefault(int(number), {}).update(scalars(line))
+        if number is not None:  # else it speaks of the trial as a whole
+            results.setdefault(int(number), {}).update(scalars(line))
     if lines and not results:
-        raise ValueError(f"no line of {RESULTS} is JSON")
+        raise ValueError(f"no line of {RESULTS} is JSON with training_iteration or epoch")
     return results
 
 

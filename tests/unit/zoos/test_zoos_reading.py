@@ -185,3 +185,20 @@ def test_a_table_in_percent_is_as_good_beside_trials(tmp_path):
     assert found["b", 2]["val_acc"] == pytest.approx(0.009)  # the table as a whole is in percent
     assert found["a", 2]["test_acc"] == 0.2
     assert found["a", 2]["ggap"] == pytest.approx(0.7)
+
+
+def test_an_archive_beside_models_is_reported(tmp_path):
+    zoo = write_trials(tmp_path / "zoo")
+    pack(write_trials(tmp_path / "other"), zoo / "more.zip")
+    *members, unread = read_zoo(zoo)
+    assert facts(members) == EXPECTED
+    assert unread == Skipped(
+        str(zoo / "more.zip"), "an archive beside models is not read; give it as zoo.path"
+    )
+
+
+def test_a_result_without_a_number_costs_no_other(tmp_path):
+    zoo = write_trials(tmp_path)
+    with (zoo / "a" / "result.json").open("a") as file:
+        file.write('\n{"summary": 1}')
+    assert facts(read_zoo(zoo)) == EXPECTED
