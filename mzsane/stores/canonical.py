@@ -6,14 +6,14 @@ checkpoint is therefore permuted to be as similar as possible to one reference, 
 """
 
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from mzsane.stores.crew import Crew
@@ -74,10 +74,13 @@ def align(pile: Pile, frame: Frame, journal: Journal, crew: Crew) -> Iterator[in
     tasks = [waiting[part] for part in crew.split(len(waiting), size)]
     work = partial(align_rows, pile.folder, target)
     results = crew.map(work, [[each.at for each in task] for task in tasks])
-    for task, aligned in zip(tasks, results, strict=True):
-        for member, row in zip(task, aligned, strict=True):
-            journal.add_aligned(member.key, row.checksum, (row.before, row.after))
-        yield len(task)
+    try:
+        for task, aligned in zip(tasks, results, strict=True):
+            for member, row in zip(task, aligned, strict=True):
+                journal.add_aligned(member.key, row.checksum, (row.before, row.after))
+            yield len(task)
+    finally:
+        _prepared.cache_clear()  # it is as large as two models
 
 
 def align_rows(folder: Path, target: Target, places: Sequence[Place]) -> list[Aligned]:
@@ -87,37 +90,47 @@ def align_rows(folder: Path, target: Target, places: Sequence[Place]) -> list[Al
         OSError: if they cannot be written.
     """
     layout, symmetry = target.layout, target.symmetry
-    reference = np.load(target.file)
-    matcher, moving = Matcher(_state(layout, reference), symmetry), _moving(layout, symmetry)
+    reference, matcher = _prepared(target)
+    moving = _moving(layout, symmetry)
     aligned = []
     for place in places:
         weights, integers = load_row(folder, place, layout, target.dtype)
         state = _state(layout, weights)
         moved = symmetry.apply(state, matcher.match(state))
-        row = layout.flatten(moved).numpy().astype(target.dtype)
-        before, after = (_cosine(each[moving], reference[moving]) for each in (weights, row))
-        content = row.tobytes() + integers.tobytes()
+        row = layout.flatten(moved).numpy().astype(target.dtype, copy=False)
+        before, after = (_cosine(each, reference, moving) for each in (weights, row))
         with (folder / place.file).open("r+b") as file:
             file.seek(place.offset)
-            file.write(content)
-        aligned.append(Aligned(crc32(content), before, after))
+            file.write(row.data)
+        aligned.append(Aligned(crc32(integers, crc32(row)), before, after))
     return aligned
 
 
-def _moving(layout: Layout, symmetry: Symmetry) -> Bool[np.ndarray, " parameters"]:
-    """Which entries of a flat vector belong to parameters that the symmetry moves."""
-    moving = np.zeros(layout.parameters, bool)
-    state = _state(layout, np.zeros(layout.parameters))
-    for name in parameters(state, symmetry):
-        moving[layout.offsets[name] :][: state[name].numel()] = True
-    return moving
+@lru_cache(maxsize=1)
+def _prepared(target: Target) -> tuple[Float[np.ndarray, " parameters"], Matcher]:
+    """The reference and what aligns to it, for all tasks of a process."""
+    reference = np.load(target.file)
+    return reference, Matcher(_state(target.layout, reference), target.symmetry)
 
 
-def _cosine(a: Float[np.ndarray, " entries"], b: Float[np.ndarray, " entries"]) -> float:
-    """Of the angle between two vectors."""
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    return float(a @ b / max(np.sqrt((a @ a) * (b @ b)), TINY))
+def _moving(layout: Layout, symmetry: Symmetry) -> list[slice]:
+    """Where in a flat vector the parameters are that the symmetry moves."""
+    state = _state(layout, np.zeros(layout.parameters, np.float32))
+    first = layout.offsets
+    return [slice(first[n], first[n] + state[n].numel()) for n in parameters(state, symmetry)]
+
+
+def _cosine(
+    a: Float[np.ndarray, " parameters"], b: Float[np.ndarray, " parameters"], parts: list[slice]
+) -> float:
+    """Of the angle between parts of two vectors; in double precision, a part at a time."""
+    inner, norms = 0.0, np.zeros(2)
+    for part in parts:
+        x, y = a[part].astype(np.float64), b[part].astype(np.float64)
+        inner += x @ y
+        norms += x @ x, y @ y
+    return float(inner / max(np.sqrt(norms.prod()), TINY))
 
 
 def _state(layout: Layout, flat: np.ndarray) -> dict[str, Tensor]:
-    return layout.unflatten(torch.from_numpy(np.array(flat, np.float32)))
+    return layout.unflatten(torch.from_numpy(flat.astype(np.float32, copy=False)))

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -18,6 +18,8 @@ from mzsane.architectures import Architecture
 from mzsane.stores.selection import chosen_epochs, chosen_models
 from mzsane.symmetry import Symmetry
 from mzsane.tokens import Layout
+
+BLOCK = 2**24  # bytes read at once
 
 
 class Ledger(NamedTuple):
@@ -152,6 +154,15 @@ class Shelf:
         digest.update(self.epochs.tobytes() + self.integers.tobytes())
         for name, column in sorted(self.properties.items()):
             digest.update(json.dumps([name, column.tolist()]).encode())
-        for row in self.weights:
-            digest.update(row.tobytes())
+        for block in self._blocks():
+            digest.update(block)
         return digest.hexdigest()
+
+    def _blocks(self) -> Iterator[bytes]:
+        """All weights, a little at a time; read, because what is mapped stays in memory."""
+        left = len(self) * self.layout.parameters * np.dtype(self.dtype).itemsize
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            while left and (block := file.read(min(left, BLOCK))):
+                left -= len(block)
+                yield block

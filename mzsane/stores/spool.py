@@ -62,6 +62,15 @@ class Read(NamedTuple):
     facts: Facts
 
 
+class Row(NamedTuple):
+    """A checkpoint as it is stored."""
+
+    kind: Kind
+    weights: Float[np.ndarray, " parameters"]
+    integers: Int64[np.ndarray, " values"]
+    facts: Facts
+
+
 class Reading(NamedTuple):
     """A task: some records, and the file into which a worker writes their rows."""
 
@@ -84,13 +93,15 @@ def read_rows(tokens: dict[str, Any], dtype: str, task: Reading) -> list[Read | 
     with task.file.open("wb") as file:
         for record in task.records:
             try:
-                kind, content, facts = _row(record, tokens, dtype)
+                row = _row(record, tokens, dtype)
             except (ValueError, OSError) as error:
                 results.append(str(error))
                 continue
-            place = Place(task.file.name, file.tell(), crc32(content))
-            file.write(content)
-            results.append(Read(kind, place, facts))
+            checksum = crc32(row.integers, crc32(row.weights))
+            place = Place(task.file.name, file.tell(), checksum)
+            file.write(row.weights.data)
+            file.write(row.integers.data)
+            results.append(Read(row.kind, place, row.facts))
     return results
 
 
@@ -124,7 +135,7 @@ def is_whole(folder: Path, place: Place, size: int) -> bool:
         return False
 
 
-def _row(record: ModelRecord, tokens: dict[str, Any], dtype: str) -> tuple[Kind, bytes, Facts]:
+def _row(record: ModelRecord, tokens: dict[str, Any], dtype: str) -> Row:
     """A checkpoint as it is stored.
 
     Raises:
@@ -132,28 +143,36 @@ def _row(record: ModelRecord, tokens: dict[str, Any], dtype: str) -> tuple[Kind,
         OSError: it cannot be read.
     """
     kind, state = kind_of(record, record.load(), tokens)
-    flat = _finite(kind.layout.flatten(state))
+    flat = kind.layout.flatten(state)
+    largest = _largest(flat)
     stored = flat.to(getattr(torch, dtype))
-    if not stored.isfinite().all():
-        raise ValueError(f"its largest weight, {flat.abs().max():.3g}, is beyond {dtype}")
-    content = stored.numpy().tobytes() + _integers(kind.layout, state).tobytes()
-    return kind, content, _facts(flat, stored)
+    if stored.dtype != flat.dtype and not stored.isfinite().all():
+        raise ValueError(f"its largest weight, {largest:.3g}, is beyond {dtype}")
+    return Row(kind, stored.numpy(), _integers(kind.layout, state), _facts(flat, stored, largest))
 
 
-def _finite(flat: Float[Tensor, " parameters"]) -> Float[Tensor, " parameters"]:
-    if bad := int((~flat.isfinite()).sum()):
-        raise ValueError(f"{bad} of {len(flat)} weights are NaN or infinite")
-    return flat
+def _largest(flat: Float[Tensor, " parameters"]) -> float:
+    """The largest absolute weight.
 
-
-def _facts(flat: Float[Tensor, " parameters"], stored: Float[Tensor, " parameters"]) -> Facts:
+    Raises:
+        ValueError: some are NaN or infinite.
+    """
     if not len(flat):
-        return Facts(0.0, 0.0, 0.0, 0.0)
-    exact = flat.double()
-    norm, largest = float(torch.linalg.vector_norm(exact)), float(exact.abs().max())
-    if flat.dtype == stored.dtype:
+        return 0.0
+    least, most = map(float, flat.aminmax())  # NaN if there is one
+    if not math.isfinite(least) or not math.isfinite(most):
+        bad = int((~flat.isfinite()).sum())
+        raise ValueError(f"{bad} of {len(flat)} weights are NaN or infinite")
+    return max(-least, most)
+
+
+def _facts(
+    flat: Float[Tensor, " parameters"], stored: Float[Tensor, " parameters"], largest: float
+) -> Facts:
+    norm = float(torch.linalg.vector_norm(flat, dtype=torch.float64))
+    if flat.dtype == stored.dtype or not len(flat):
         return Facts(0.0, 0.0, largest, norm)
-    error = exact - stored.double()
+    error = flat.double() - stored.double()
     relative = float(torch.linalg.vector_norm(error)) / norm if norm else 0.0
     return Facts(float(error.abs().max()), relative, largest, norm)
 
