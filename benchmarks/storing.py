@@ -1,4 +1,4 @@
-"""Prepare a zoo of 60 small CNNs x 5 epochs: read, align, write, and what that takes."""
+"""Prepare 60 small CNNs x 5 epochs, and 8 ResNet-18: read, align, write, and what that takes."""
 
 import time
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from benchmarks.alignment import plain_match
-from benchmarks.inputs import CNN, records, save, state_of, symmetry_of
+from benchmarks.inputs import CNN, RESNET18, records, save, state_of, symmetry_of
 from benchmarks.memory import peak_memory
 from benchmarks.results import Measurement, Settings
 from benchmarks.timing import Spread, alternate
@@ -18,6 +18,7 @@ from mzsane.tokens import Layout
 from mzsane.zoos import read_trials
 
 MODELS, EPOCHS, PERMUTATIONS = 60, 5, 5
+LARGE = 8  # ResNet-18, one epoch each
 PLAIN = f"one file a sample: {PERMUTATIONS} permuted copies, each with mask and positions"
 
 
@@ -36,6 +37,7 @@ def run(settings: Settings) -> list[Measurement]:
         raw = MODELS * EPOCHS * Layout.of(state_of(CNN, 0)).parameters * 4
         memory = [_one(peak_memory(_store, zoo, store)), _one(peak_memory(_idle))]
     name = f"prepare {MODELS} CNNs x {EPOCHS} epochs"
+    large = _large(settings)
     relative = _one(ours / before), _one(theirs / before)
     return [
         Measurement(name, "networks/s", own, plain, 100, PLAIN),
@@ -43,6 +45,23 @@ def run(settings: Settings) -> list[Measurement]:
         Measurement("size / weights as float32", "x", _one(ours / raw), _one(theirs / raw)),
         Measurement("peak memory", "GB", memory[0], None, 0.5, "with the interpreter's"),
         Measurement("of which the interpreter and libraries", "GB", memory[1]),
+        *large,
+    ]
+
+
+def _large(settings: Settings) -> list[Measurement]:
+    """The same of large networks, whose symmetry takes as long to prove as many are to align."""
+    with TemporaryDirectory() as scratch:
+        zoo, store = Path(scratch) / "zoo", Path(scratch) / "zoo.h5"
+        save(zoo, records(RESNET18, LARGE, 1, settings.seed))
+        started = time.perf_counter()
+        _store(zoo, store)
+        rate = LARGE / (time.perf_counter() - started)
+        relative, memory = _size(store) / _size(zoo), peak_memory(_store, zoo, store)
+    return [
+        Measurement(f"prepare {LARGE} ResNet-18", "networks/s", _one(rate), None, 1),
+        Measurement("its size / checkpoint files", "x", _one(relative), None, 1.1),
+        Measurement("its peak memory", "GB", _one(memory), None, None, "with the interpreter's"),
     ]
 
 
