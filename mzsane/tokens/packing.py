@@ -1,9 +1,7 @@
 """Moving values between tensors and the tokens of a layer."""
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,7 +12,7 @@ from mzsane.tokens.layers import Layer
 def fresh(values: Sequence[Tensor], shape: Sequence[int]) -> Tensor:
     """Uninitialised memory where `values` are, in the dtype that holds them all."""
     dtype = common_dtype(value.dtype for value in values)
-    return _allocate(shape, dtype, values[0].device if values else None)
+    return torch.empty(*shape, dtype=dtype, device=values[0].device if values else None)
 
 
 def checked(out: Tensor, values: Sequence[Tensor], shape: Sequence[int]) -> Tensor:
@@ -30,19 +28,6 @@ def checked(out: Tensor, values: Sequence[Tensor], shape: Sequence[int]) -> Tens
             f"{dtype_name(dtype)} {list(shape)} needed; give what an earlier call returned"
         )
     return out
-
-
-def _allocate(shape: Sequence[int], dtype: torch.dtype, device: torch.device | None) -> Tensor:
-    """Uninitialised memory.
-
-    That of the CPU comes from NumPy, which asks Linux for huge pages: the first touch of many
-    small ones would cost more than the packing.
-    """
-    if 0 in shape or (device is not None and device.type != "cpu"):
-        return torch.empty(*shape, dtype=dtype, device=device)
-    # detached, autograd sees a tensor of its own instead of a view
-    memory = np.empty(math.prod(shape) * dtype.itemsize, np.uint8)
-    return torch.from_numpy(memory).view(dtype).view(*shape).detach()
 
 
 def rows_of(tokens: Tensor, layer: Layer) -> Tensor:
