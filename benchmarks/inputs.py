@@ -9,7 +9,7 @@ from torch import Tensor
 from mzsane.architectures import Architecture
 from mzsane.symmetry import Symmetry, trace
 from mzsane.zoos import ModelRecord, held
-from mzsane.zoos.trials import write_checkpoint, write_params
+from mzsane.zoos.reading.trials import write_checkpoint, write_params
 
 CNN = Architecture("mzsane.architectures.CNN", {}, (1, 28, 28), 10)
 CNN3 = Architecture("mzsane.architectures.CNN3", {}, (3, 32, 32), 10)

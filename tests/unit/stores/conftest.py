@@ -6,7 +6,7 @@ import pytest
 
 from mzsane.architectures import Architecture
 from mzsane.zoos import ModelRecord, held
-from mzsane.zoos.trials import write_checkpoint, write_params
+from mzsane.zoos.reading.trials import write_checkpoint, write_params
 
 CNN = Architecture("mzsane.architectures.CNN", {}, (1, 28, 28), 10)
 MLP = Architecture("mzsane.architectures.MLP", {"width": [6, 5]}, (1, 4, 4), 3)

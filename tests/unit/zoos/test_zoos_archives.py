@@ -15,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mzsane.architectures import Architecture
-from mzsane.zoos import archives, read_trials
-from mzsane.zoos.plain import read_plain
-from mzsane.zoos.trees import Member, stamp, walk
-from mzsane.zoos.trials import append_result, write_checkpoint, write_params
-from mzsane.zoos.unpacking import read_archive, unpack
+from mzsane.zoos import read_trials
+from mzsane.zoos.reading import archives
+from mzsane.zoos.reading.plain import read_plain
+from mzsane.zoos.reading.trees import Member, stamp, walk
+from mzsane.zoos.reading.trials import append_result, write_checkpoint, write_params
+from mzsane.zoos.reading.unpacking import read_archive, unpack
 
 MODES = {".tar": "w", ".tar.gz": "w:gz", ".tgz": "w:gz", ".tar.bz2": "w:bz2", ".tar.xz": "w:xz"}
 KINDS = (".zip", *MODES)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mzsane.zoos import read_trials
-from mzsane.zoos.trials import write_checkpoint
+from mzsane.zoos.reading.trials import write_checkpoint
 
 
 def write_trial(zoo, name="trial_a", epochs=(1, 2), description="params.json"):

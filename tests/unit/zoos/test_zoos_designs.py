@@ -11,8 +11,8 @@ from mzsane.architectures import Architecture
 from mzsane.images import ImageSet
 from mzsane.populations import Recipe
 from mzsane.zoos import Builder
-from mzsane.zoos.designs import Range, drawn, factors, grid
-from mzsane.zoos.training import params, recorded
+from mzsane.zoos.building.designs import Range, drawn, factors, grid
+from mzsane.zoos.building.training import params, recorded
 
 CNN = Architecture("mzsane.architectures.CNN", {"nonlinearity": "gelu"}, (1, 28, 28), 10)
 

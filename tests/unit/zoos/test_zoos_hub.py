@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save
 
 from mzsane.zoos import read_zoo
-from mzsane.zoos.hub import fetch_repository, find_snapshot, is_repository
+from mzsane.zoos.reading.hub import fetch_repository, find_snapshot, is_repository
 
 STATE = {"layer.weight": torch.eye(2)}
 FILES = {

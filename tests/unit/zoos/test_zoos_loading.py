@@ -14,8 +14,8 @@ from torch import nn
 
 from mzsane.architectures import Architecture
 from mzsane.zoos import load_weights, recognise
-from mzsane.zoos.loading import WRAPPERS
-from mzsane.zoos.variational import fold_spreads
+from mzsane.zoos.reading.loading import WRAPPERS
+from mzsane.zoos.reading.variational import fold_spreads
 
 STATE = OrderedDict({"0.weight": torch.arange(6.0).view(2, 3), "0.bias": torch.ones(2)})
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from mzsane.zoos import ModelRecord, Skipped
-from mzsane.zoos.naming import is_weights, named
-from mzsane.zoos.plain import read_plain
+from mzsane.zoos.reading.naming import is_weights, named
+from mzsane.zoos.reading.plain import read_plain
 
 
 def state(value=0.0):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-import mzsane.zoos.training
+import mzsane.zoos.building.training
 from mzsane.architectures import Architecture
 from mzsane.images import ImageSet, Split
 from mzsane.populations import Recipe
@@ -55,7 +55,7 @@ def assert_equal(ours, theirs):
 
 @pytest.fixture(autouse=True)
 def keeping_always(monkeypatch):
-    monkeypatch.setattr(mzsane.zoos.training, "KEEPING", -1.0)
+    monkeypatch.setattr(mzsane.zoos.building.training, "KEEPING", -1.0)
 
 
 @pytest.fixture(scope="module", params=["process", "vmap"])
@@ -67,7 +67,7 @@ def whole(request, tmp_path_factory):
 
 def interrupt(monkeypatch, function, calls):
     """Ctrl-C when `function` of the module is called for the last of so many times."""
-    real, left = getattr(mzsane.zoos.training, function), [calls]
+    real, left = getattr(mzsane.zoos.building.training, function), [calls]
 
     def counting(*arguments):
         left[0] -= 1
@@ -75,8 +75,8 @@ def interrupt(monkeypatch, function, calls):
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(mzsane.zoos.training, function, counting)
-    return lambda: monkeypatch.setattr(mzsane.zoos.training, function, real)
+    monkeypatch.setattr(mzsane.zoos.building.training, function, counting)
+    return lambda: monkeypatch.setattr(mzsane.zoos.building.training, function, real)
 
 
 @pytest.mark.parametrize("function", ["_record", "write_checkpoint", "keep", "publish"])
@@ -104,9 +104,11 @@ def test_what_was_trained_is_not_trained_again(whole, tmp_path, monkeypatch):
         builder(tmp_path, whole.name).build()
     mend()
     epochs = []
-    real = mzsane.zoos.training._record
+    real = mzsane.zoos.building.training._record
     monkeypatch.setattr(
-        mzsane.zoos.training, "_record", lambda t, s, *a: (epochs.append(s.epoch), real(t, s, *a))
+        mzsane.zoos.building.training,
+        "_record",
+        lambda t, s, *a: (epochs.append(s.epoch), real(t, s, *a)),
     )
     builder(tmp_path, whole.name).build()
     assert epochs[:2] == [3, 4], "the first two epochs had been kept"

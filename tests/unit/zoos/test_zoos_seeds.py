@@ -1,6 +1,6 @@
 """Seeds of models by name: zoo, image set, number."""
 
-from mzsane.zoos.training import model_seed
+from mzsane.zoos.building.training import model_seed
 
 
 def test_models_of_other_zoos_start_from_other_weights():

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from mzsane.zoos import DownloadTrials
-from mzsane.zoos.serving import numbers
+from mzsane.zoos.downloading.serving import numbers
 
 
 def trial(seed, name="NN_tune_trainable_{0}_seed={0}_2021-05-01", epochs=(0, 1, 21), pad=6):

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from mzsane.zoos import Skipped
-from mzsane.zoos.plain import read_plain
-from mzsane.zoos.shards import load_shards
+from mzsane.zoos.reading.plain import read_plain
+from mzsane.zoos.reading.shards import load_shards
 
 STATE = {f"layer{i}.weight": torch.full((2, 2), float(i)) for i in range(4)}
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from mzsane.zoos import ModelRecord, Skipped
-from mzsane.zoos.plain import read_plain
-from mzsane.zoos.tables import read_table
+from mzsane.zoos.reading.plain import read_plain
+from mzsane.zoos.reading.tables import read_table
 
 
 def zoo(folder, *names):

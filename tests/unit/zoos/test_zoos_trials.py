@@ -9,7 +9,7 @@ import torch
 
 from mzsane.architectures import Architecture
 from mzsane.zoos import ModelRecord, Skipped, read_trials
-from mzsane.zoos.trials import append_result, write_checkpoint, write_params
+from mzsane.zoos.reading.trials import append_result, write_checkpoint, write_params
 
 CNN = Architecture("mzsane.architectures.CNN", {"width": [2, 2, 2]}, (1, 28, 28), 10)
 EPOCHS = (0, 2, 5)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from mzsane.zoos.connection import Connection
+from mzsane.zoos.downloading.connection import Connection
 
 
 @dataclass(frozen=True)

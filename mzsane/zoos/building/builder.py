@@ -15,12 +15,12 @@ from mzsane.architectures import Architecture
 from mzsane.images import ImageSet, name_of
 from mzsane.populations import Recipe
 from mzsane.progress import Progress, silent
-from mzsane.zoos.apart import train_apart
-from mzsane.zoos.claiming import claim, is_claimed, locked, refuse_foreign, swept
-from mzsane.zoos.designs import Design, Range, applied, drawn, factors, grid
-from mzsane.zoos.fitting import require_fitting
-from mzsane.zoos.together import train_together
-from mzsane.zoos.training import Trial, model_seed
+from mzsane.zoos.building.apart import train_apart
+from mzsane.zoos.building.claiming import claim, is_claimed, locked, refuse_foreign, swept
+from mzsane.zoos.building.designs import Design, Range, applied, drawn, factors, grid
+from mzsane.zoos.building.fitting import require_fitting
+from mzsane.zoos.building.together import train_together
+from mzsane.zoos.building.training import Trial, model_seed
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,9 @@ import torch
 from torch import Tensor
 
 from mzsane.architectures import Architecture
-from mzsane.zoos.finding import TrialFolder, find_trials, weights_file
-from mzsane.zoos.loading import load_weights, sentence
-from mzsane.zoos.records import ModelRecord, Skipped
-from mzsane.zoos.results import (
+from mzsane.zoos.reading.finding import TrialFolder, find_trials, weights_file
+from mzsane.zoos.reading.loading import load_weights, sentence
+from mzsane.zoos.reading.results import (
     DESCRIPTIONS,
     Results,
     in_percent,
@@ -31,7 +30,8 @@ from mzsane.zoos.results import (
     shares,
     with_gap,
 )
-from mzsane.zoos.trees import Tree, stamp
+from mzsane.zoos.reading.trees import Tree, stamp
+from mzsane.zoos.records import ModelRecord, Skipped
 
 ARCHITECTURE = "mzsane::architecture"  # our key in params.json; published zoos have none
 _JUDGED = 10  # trials that tell whether a zoo gives accuracies in percent

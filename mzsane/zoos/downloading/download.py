@@ -6,8 +6,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mzsane.progress import Progress, silent
-from mzsane.zoos.connection import connected
-from mzsane.zoos.fetching import Remote, fetch, safe
+from mzsane.zoos.downloading.connection import connected
+from mzsane.zoos.downloading.fetching import Remote, fetch, safe
 
 _ALGORITHMS = ("sha256", "md5")
 

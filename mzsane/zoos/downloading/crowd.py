@@ -6,7 +6,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from mzsane.zoos.connection import Connection
+from mzsane.zoos.downloading.connection import Connection
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from posixpath import basename, dirname
 from typing import NamedTuple
 
-from mzsane.zoos.archives import Extent, copy_extent, listed
+from mzsane.zoos.reading.archives import Extent, copy_extent, listed
 
 
 class Facts(NamedTuple):

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from posixpath import normpath
 from typing import Any, NamedTuple
 
-from mzsane.zoos.results import scalars
-from mzsane.zoos.trees import Tree
+from mzsane.zoos.reading.results import scalars
+from mzsane.zoos.reading.trees import Tree
 
 TABLES = ("properties.csv", "properties.json", "properties.jsonl")
 KEYS = ("model", "file", "path", "name")

@@ -8,8 +8,8 @@ import json
 
 from torch import Tensor
 
-from mzsane.zoos.loading import load_weights
-from mzsane.zoos.trees import Tree
+from mzsane.zoos.reading.loading import load_weights
+from mzsane.zoos.reading.trees import Tree
 
 
 def shards_of(index: Tree) -> dict[str, Tree]:

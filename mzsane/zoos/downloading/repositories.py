@@ -9,7 +9,7 @@ from typing import Any
 
 from mzsane.files import replacing, taking_turns
 from mzsane.progress import Progress, silent
-from mzsane.zoos.naming import doubled
+from mzsane.zoos.reading.naming import doubled
 
 COMPLETE = "listing.json"
 _UNWANTED = ["*optimizer*", "*scheduler*"]  # what training leaves beside the weights

@@ -7,7 +7,7 @@ import torch
 from mzsane.architectures import Architecture
 from mzsane.images import ImageSet
 from mzsane.populations import steps_an_epoch
-from mzsane.zoos.training import Trial
+from mzsane.zoos.building.training import Trial
 
 
 def require_fitting(trials: Sequence[Trial], images: ImageSet) -> None:

@@ -7,15 +7,15 @@ from itertools import chain
 from pathlib import Path
 
 from mzsane.architectures import Architecture
-from mzsane.zoos.checkpoints import Checkpoint, find_checkpoints
-from mzsane.zoos.joining import joined
-from mzsane.zoos.loading import load_weights
-from mzsane.zoos.naming import INDEX
+from mzsane.zoos.reading.checkpoints import Checkpoint, find_checkpoints
+from mzsane.zoos.reading.joining import joined
+from mzsane.zoos.reading.loading import load_weights
+from mzsane.zoos.reading.naming import INDEX
+from mzsane.zoos.reading.results import scalars, with_gap
+from mzsane.zoos.reading.shards import load_shards, shards_of
+from mzsane.zoos.reading.tables import find_table, read_table
+from mzsane.zoos.reading.trees import Tree, stamp
 from mzsane.zoos.records import ModelRecord, Skipped
-from mzsane.zoos.results import scalars, with_gap
-from mzsane.zoos.shards import load_shards, shards_of
-from mzsane.zoos.tables import find_table, read_table
-from mzsane.zoos.trees import Tree, stamp
 
 CONFIG = "config.json"  # beside the weights, on the hub
 
@@ -31,7 +31,7 @@ def read_plain(
     trust_pickle: bool = False,
     name: str | None = None,
 ) -> Iterator[ModelRecord | Skipped]:
-    """Every checkpoint below a folder, by model and epoch as `mzsane.zoos.naming` tells them.
+    """Every checkpoint below a folder, by model and epoch as `naming` tells them.
 
     Where a path tells no epoch, a Lightning checkpoint (``.ckpt``) tells its own, and others have
     epoch 0, unless there are checkpoints of the same model with an epoch: then one without cannot
@@ -43,9 +43,9 @@ def read_plain(
         folder: on disk or in an archive.
         epochs: to read; None reads all.
         architecture: of all models, if known.
-        properties: a table of them, see `mzsane.zoos.tables`; None takes the folder's own, if any.
-            Rows that fit no model are reported. Scalars in a ``config.json`` beside the weights
-            become properties, too.
+        properties: a table of them, see `tables`; None takes the folder's own, if any. Rows
+            that fit no model are reported. Scalars in a ``config.json`` beside the weights become
+            properties, too.
         trust_pickle: see `load_weights`.
         name: of a model whose path says nothing about it; None takes the folder's.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from mzsane.zoos.connection import Connection
+from mzsane.zoos.downloading.connection import Connection
 
 Tell = Callable[[int, int | None], None]
 """Called with bytes so far and in all (None = unknown)."""

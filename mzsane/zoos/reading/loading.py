@@ -10,8 +10,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from mzsane.zoos.trees import Tree
-from mzsane.zoos.variational import fold_spreads
+from mzsane.zoos.reading.trees import Tree
+from mzsane.zoos.reading.variational import fold_spreads
 
 # Where trainers keep the weights among the rest, in the order in which they are looked for
 WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights")

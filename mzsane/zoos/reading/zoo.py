@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mzsane.architectures import Architecture
-from mzsane.zoos.archives import COMPRESSED, TAR, ZIP, is_archive
-from mzsane.zoos.checkpoints import Checkpoint
-from mzsane.zoos.finding import find_trials
-from mzsane.zoos.hub import fetch_repository, find_snapshot, is_repository
-from mzsane.zoos.joining import joined
-from mzsane.zoos.naming import is_weights
-from mzsane.zoos.plain import read_plain
+from mzsane.zoos.reading.archives import COMPRESSED, TAR, ZIP, is_archive
+from mzsane.zoos.reading.checkpoints import Checkpoint
+from mzsane.zoos.reading.finding import find_trials
+from mzsane.zoos.reading.hub import fetch_repository, find_snapshot, is_repository
+from mzsane.zoos.reading.joining import joined
+from mzsane.zoos.reading.naming import is_weights
+from mzsane.zoos.reading.plain import read_plain
+from mzsane.zoos.reading.results import with_gap
+from mzsane.zoos.reading.tables import Row, read_table
+from mzsane.zoos.reading.trees import Tree, walk
+from mzsane.zoos.reading.trials import read_found
+from mzsane.zoos.reading.unpacking import read_archive
 from mzsane.zoos.records import ModelRecord, Skipped
-from mzsane.zoos.results import with_gap
-from mzsane.zoos.tables import Row, read_table
-from mzsane.zoos.trees import Tree, walk
-from mzsane.zoos.trials import read_found
-from mzsane.zoos.unpacking import read_archive
 
 FORMATS = ("auto", "trials", "plain")
 
@@ -61,8 +61,8 @@ def read_zoo(
         format: ``trials`` or ``plain``; ``auto`` recognises it.
         epochs: to read; None reads all.
         architecture: of all models; None takes what the zoo says, if it does.
-        properties: table with more of them, see `mzsane.zoos.tables`; None takes the one that lies
-            in a plain folder, if any.
+        properties: table with more of them, see `tables`; None takes the one that lies in a plain
+            folder, if any.
         trust_pickle: see `load_weights`.
 
     Raises:

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from mzsane.zoos.checkpoints import Checkpoint
+from mzsane.zoos.reading.checkpoints import Checkpoint
+from mzsane.zoos.reading.results import in_percent, shares
+from mzsane.zoos.reading.tables import Row
 from mzsane.zoos.records import Skipped
-from mzsane.zoos.results import in_percent, shares
-from mzsane.zoos.tables import Row
 
 
 def joined(

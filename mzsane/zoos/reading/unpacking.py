@@ -12,8 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mzsane.files import replacing, taking_turns
-from mzsane.zoos.archives import TAR, is_compressed
-from mzsane.zoos.trees import Member, opened
+from mzsane.zoos.reading.archives import TAR, is_compressed
+from mzsane.zoos.reading.trees import Member, opened
 
 _OPENERS = {"gz": gzip.open, "tgz": gzip.open, "bz2": bz2.open, "tbz2": bz2.open}
 

@@ -12,8 +12,8 @@ from mzsane.architectures import Architecture
 from mzsane.images import Split
 from mzsane.populations import JointTraining, Recipe, Training
 from mzsane.processes import one_thread
-from mzsane.zoos.trials import append_result, write_checkpoint, write_params
-from mzsane.zoos.unfinished import Unfinished, begin, keep, publish
+from mzsane.zoos.building.unfinished import Unfinished, begin, keep, publish
+from mzsane.zoos.reading.trials import append_result, write_checkpoint, write_params
 
 MODELS = 4  # purpose of the random draw, see docs/design.md
 KEEPING = 60.0  # seconds between states that are kept, so short trainings leave none

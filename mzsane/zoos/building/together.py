@@ -8,8 +8,8 @@ import torch
 
 from mzsane.images import Split
 from mzsane.populations import JointTraining, Population, most_together
-from mzsane.zoos.training import Splits, Trial, begin_trial, finish, recorded
-from mzsane.zoos.unfinished import Unfinished
+from mzsane.zoos.building.training import Splits, Trial, begin_trial, finish, recorded
+from mzsane.zoos.building.unfinished import Unfinished
 
 Begun = tuple[Trial, Unfinished]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from mzsane.files import replacing, taking_turns
 from mzsane.progress import Progress
-from mzsane.zoos.apart import IMAGES
-from mzsane.zoos.unfinished import sweep
+from mzsane.zoos.building.apart import IMAGES
+from mzsane.zoos.building.unfinished import sweep
 
 SETTINGS = "zoo.json"
 

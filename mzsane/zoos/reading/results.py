@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from mzsane.zoos.trees import Tree
+from mzsane.zoos.reading.trees import Tree
 
 DESCRIPTIONS = ("params.json", "config.json")  # most published zoos, and those of transformers
 RESULTS = "result.json"

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import torch
 
-from mzsane.zoos.naming import INDEX, PART, SUFFIXES, is_weights, named
+from mzsane.zoos.reading.naming import INDEX, PART, SUFFIXES, is_weights, named
+from mzsane.zoos.reading.shards import shards_of
+from mzsane.zoos.reading.trees import Tree, walk
 from mzsane.zoos.records import Skipped
-from mzsane.zoos.shards import shards_of
-from mzsane.zoos.trees import Tree, walk
 
 
 class Checkpoint(NamedTuple):

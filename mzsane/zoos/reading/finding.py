@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from mzsane.zoos.results import description
-from mzsane.zoos.trees import Tree
+from mzsane.zoos.reading.results import description
+from mzsane.zoos.reading.trees import Tree
 
 _SUFFIXES = ("", ".pt", ".pth", ".ckpt", ".bin", ".safetensors")  # of files with weights
 _CHECKPOINT = re.compile(r"checkpoint_0*(\d+)(\.pt|\.pth|\.ckpt|\.safetensors)?$")

@@ -7,7 +7,7 @@ from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from mzsane.zoos.naming import INDEX, SUFFIXES, doubled
+from mzsane.zoos.reading.naming import INDEX, SUFFIXES, doubled
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

@@ -11,9 +11,9 @@ import pooch
 
 from mzsane.files import replacing, taking_turns
 from mzsane.progress import Progress
-from mzsane.zoos.connection import Connection
-from mzsane.zoos.crowd import at_once
-from mzsane.zoos.transfer import Tell, Transfer
+from mzsane.zoos.downloading.connection import Connection
+from mzsane.zoos.downloading.crowd import at_once
+from mzsane.zoos.downloading.transfer import Tell, Transfer
 
 CHECKSUMS = "checksums.json"
 _MEGABYTE = 10**6

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from mzsane.files import replacing
 from mzsane.progress import Progress, silent
-from mzsane.zoos.connection import connected
-from mzsane.zoos.crowd import at_once
-from mzsane.zoos.downloading import mirrored
-from mzsane.zoos.fetching import Remote, fetch
-from mzsane.zoos.listing import Server
+from mzsane.zoos.downloading.connection import connected
+from mzsane.zoos.downloading.crowd import at_once
+from mzsane.zoos.downloading.download import mirrored
+from mzsane.zoos.downloading.fetching import Remote, fetch
+from mzsane.zoos.downloading.listing import Server
 
 LISTING = "listing.json"
 _CHOICE = ("base_url", "include", "seeds", "epochs")

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from mzsane.images import Split
 from mzsane.processes import running
-from mzsane.zoos.training import Splits, Trial, train_trial
+from mzsane.zoos.building.training import Splits, Trial, train_trial
 
 IMAGES = ".images.safetensors"  # for the processes of a build, which sweeps it away afterwards
 

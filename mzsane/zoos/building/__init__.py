@@ -1,0 +1,1 @@
+"""Building zoos: populations of models that vary as asked."""

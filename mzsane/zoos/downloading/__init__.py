@@ -1,0 +1,1 @@
+"""Downloading zoos: resumable, checked, by name."""

@@ -1,0 +1,1 @@
+"""Reading zoos: whatever the layout, one record a checkpoint."""
