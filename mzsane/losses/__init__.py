@@ -2,7 +2,20 @@
 
 from mzsane.losses.contrastive import NTXent
 from mzsane.losses.explained import MaskedSums, masked_sums
+from mzsane.losses.latents import LatentCycle, LatentNorm, LatentVariance
 from mzsane.losses.reconstruction import MaskedReconstruction
-from mzsane.losses.sane import SaneLoss
+from mzsane.losses.sane import SaneLoss, Term
+from mzsane.losses.step import Step
 
-__all__ = ["MaskedReconstruction", "MaskedSums", "NTXent", "SaneLoss", "masked_sums"]
+__all__ = [
+    "LatentCycle",
+    "LatentNorm",
+    "LatentVariance",
+    "MaskedReconstruction",
+    "MaskedSums",
+    "NTXent",
+    "SaneLoss",
+    "Step",
+    "Term",
+    "masked_sums",
+]

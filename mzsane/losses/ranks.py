@@ -1,7 +1,9 @@
 """The processes of a distributed run, of which each sees its share of a batch."""
 
 import torch.distributed as dist
+from jaxtyping import Float, Shaped
 from torch import Tensor
+from torch.autograd import Function
 
 
 def world() -> tuple[int, int]:
@@ -17,3 +19,34 @@ def sum_over_ranks(x: Tensor) -> Tensor:
     total = x.detach().clone()
     dist.all_reduce(total)
     return total
+
+
+def traced_sum_over_ranks(x: Tensor) -> Tensor:
+    """The sum of all ranks' tensors; gradients flow back to every rank's."""
+    return _Sum.apply(x) if world()[0] > 1 else x
+
+
+def shared_mean(total: Float[Tensor, ""], count: Shaped[Tensor, ""]) -> Float[Tensor, ""]:
+    """`total / count` of which the mean over ranks is that of one process with the whole batch.
+
+    Args:
+        total: sum over this rank's share.
+        count: how many it holds; where no rank holds any, the mean is 0.
+    """
+    return total * world()[0] / sum_over_ranks(count).clamp(min=1)
+
+
+class _Sum(Function):
+    """The gradient of a rank's tensor is the sum of the gradients that all ranks have."""
+
+    @staticmethod
+    def forward(ctx: object, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: object, gradient: Tensor) -> Tensor:
+        gradient = gradient.clone()
+        dist.all_reduce(gradient)
+        return gradient

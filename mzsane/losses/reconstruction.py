@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mzsane.losses.ranks import sum_over_ranks, world
+from mzsane.losses.ranks import shared_mean, sum_over_ranks
 
 Tokens = Float[Tensor, "batch window d_token"]
 Mask = Bool[Tensor, "batch window d_token"]
@@ -67,8 +67,7 @@ class MaskedReconstruction(nn.Module):
         error = _at_least_float32(prediction).masked_fill(~mask, 0) - target
         if self.normalization != "none":
             error = error / (self._spread(target, mask, layer) + self.eps)
-        weights = sum_over_ranks(mask.sum()).clamp(min=1)
-        return error.square().sum() * world()[0] / weights
+        return shared_mean(error.square().sum(), mask.sum())
 
     def _spread(
         self, target: Tokens, mask: Mask, layer: Int[Tensor, "batch window"]

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mzsane.data import Batch, perturb
-from mzsane.losses import MaskedSums, masked_sums
+from mzsane.losses import MaskedSums, Step, masked_sums
 
 
 class Pretraining(pl.LightningModule):
@@ -23,7 +23,7 @@ class Pretraining(pl.LightningModule):
 
     Args:
         model: `encode`, `decode` and `project` as `mzsane.models.Sane` has them.
-        loss: returns a mapping with the key "loss".
+        loss: given a `Step`, returns a mapping with the key "loss".
         optimizer: given parameter groups, makes the optimizer.
         scheduler: given the optimizer and `total_steps`, makes a per-step schedule.
         total_steps: optimizer steps of the whole run.
@@ -125,16 +125,17 @@ class Pretraining(pl.LightningModule):
         segment = batch.segment.repeat_interleave(views, 0) if batch.mixed else None
         latents = self.model.encode(inputs, positions, segment)
         outputs = self.model.decode(latents, positions, segment)
-        projected = self.model.project(latents, segment).unflatten(0, (-1, views))
-        parts = self.loss(
-            outputs,
-            batch.values.flatten(0, 1),
-            mask,
-            positions[..., 1],
-            projected[:, 0],
-            projected[:, -1],
+        step = Step(
+            prediction=outputs,
+            target=batch.values.flatten(0, 1),
+            mask=mask,
+            layer=positions[..., 1],
+            segment=batch.segment.repeat_interleave(views, 0),
+            latents=latents,
+            projections=self.model.project(latents, segment).unflatten(0, (-1, views)),
+            encode=lambda tokens: self.model.encode(tokens, positions, segment),
         )
-        return parts, outputs
+        return self.loss(step), outputs
 
     def _log_parts(self, parts: dict[str, Tensor], stage: str, batch: Batch) -> None:
         for name, value in parts.items():

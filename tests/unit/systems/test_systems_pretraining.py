@@ -7,7 +7,16 @@ from torch.utils.data import DataLoader
 
 from mzsane.data import Batch
 from mzsane.data.loader import as_it_is
-from mzsane.losses import MaskedReconstruction, MaskedSums, NTXent, SaneLoss, masked_sums
+from mzsane.losses import (
+    LatentCycle,
+    LatentNorm,
+    MaskedReconstruction,
+    MaskedSums,
+    NTXent,
+    SaneLoss,
+    Term,
+    masked_sums,
+)
 from mzsane.models import Sane
 from mzsane.systems import Pretraining
 from mzsane.systems.pretraining import r_squared
@@ -105,7 +114,7 @@ def test_the_target_is_clean_and_the_input_is_not(batch):
     module.loss.forward = functools.partial(_remember, seen, "outputs", module.loss.forward)
     module._step(batch, 0.1, 0.0)
     clean = batch.values.flatten(0, 1)
-    assert torch.equal(seen["outputs"][1], clean)
+    assert torch.equal(seen["outputs"][0].target, clean)
     assert not torch.equal(seen["inputs"][0], clean)
 
 
@@ -114,9 +123,30 @@ def test_views_of_a_sample_meet_in_the_contrastive_loss(batch):
     module, seen = system(), {}
     module.loss.forward = functools.partial(_remember, seen, "loss", module.loss.forward)
     module._step(same, 0.0, 0.0)
-    *_, z_a, z_b = seen["loss"]
+    z_a, z_b = seen["loss"][0].projections.unbind(1)
     torch.testing.assert_close(z_a, z_b)
     assert not torch.equal(z_a[0], z_a[1])
+
+
+def test_the_step_encodes_at_its_own_places(batch):
+    module, seen = system(), {}
+    module.loss.forward = functools.partial(_remember, seen, "loss", module.loss.forward)
+    padded = batch.segment.clone()
+    padded[0, 3:] = -1
+    module._step(batch._replace(segment=padded, mixed=True), 0.0, 0.0)
+    (step,) = seen["loss"]
+    torch.testing.assert_close(step.encode(step.target), step.latents)
+    assert torch.equal(step.segment, padded.repeat_interleave(2, 0))
+
+
+def test_weighted_terms_are_trained_and_logged_by_name(batch):
+    plain = system()._step(batch, 0.1, 0.0)[0]
+    module = system()
+    terms = {"cycle": Term(LatentCycle(), 0.5), "norm": Term(LatentNorm(), 0.0)}
+    module.loss = SaneLoss(MaskedReconstruction("token"), NTXent(), terms=terms)
+    parts = module._step(batch, 0.1, 0.0)[0]
+    assert parts.keys() == {"loss", "reconstruction", "contrastive", "cycle"}
+    torch.testing.assert_close(parts["loss"], plain["loss"] + 0.5 * parts["cycle"])
 
 
 def test_r_squared_is_that_of_the_real_weights_of_each_source(batch):
