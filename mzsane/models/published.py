@@ -1,11 +1,9 @@
-"""Reads the weights of models published with SANE (arXiv:2406.09997, arXiv:2504.10141)."""
+"""The weights of models published with SANE (arXiv:2406.09997, arXiv:2504.10141)."""
 
 from collections.abc import Mapping
+from typing import Any
 
-import torch
 from torch import Tensor
-
-from mzsane.models.sane import Sane
 
 OUTSIDE = {
     "tokenizer.": "embed.",
@@ -29,26 +27,26 @@ INSIDE_BLOCK = {
 }
 
 
-def load_published(state: Mapping[str, Tensor], heads: int) -> Sane:
-    """The model whose weights `state` holds under their published names.
+def is_published(state: Mapping[str, Tensor]) -> bool:
+    """Whether these tensors have the published names rather than ours."""
+    return any(name.startswith(tuple(OUTSIDE)) for name in state)
+
+
+def translate(state: Mapping[str, Tensor], heads: int) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The settings of `Sane` for published weights, and these under our names.
 
     Args:
-        state: state dict; every size but `heads` follows from its shapes.
+        state: under the published names; every size but `heads` follows from its shapes.
         heads: attention heads, which leave no trace in the shapes.
 
     Raises:
-        ValueError: if a name or a shape is not that of a published model.
+        ValueError: if a tensor is missing from which a size would follow.
     """
-    ours = {_rename(name): tensor.clone() for name, tensor in state.items()}
+    ours = {_rename(name): tensor for name, tensor in state.items()}
     try:
-        with torch.device("meta"):  # sizes only: nothing is initialised or drawn
-            model = _model_like(ours, heads)
-        model.load_state_dict(ours, assign=True)
+        return _settings(ours, heads), ours
     except KeyError as error:
         raise ValueError(f"not a published SANE model: nothing becomes {error}") from error
-    except RuntimeError as error:
-        raise ValueError(f"not a published SANE model: {error}") from error
-    return model
 
 
 def _rename(name: str) -> str:
@@ -61,18 +59,19 @@ def _rename(name: str) -> str:
     return name
 
 
-def _model_like(state: Mapping[str, Tensor], heads: int) -> Sane:
+def _settings(state: Mapping[str, Tensor], heads: int) -> dict[str, Any]:
     latent, d_model = state["compress.weight"].shape
     projection, flattened = state["head.layers.0.weight"].shape
     tables = [state[f"positions.{axis}.weight"] for axis in ("token", "layer", "row")]
     blocks = {name.split(".")[2] for name in state if name.startswith("encoder.blocks.")}
-    return Sane(
-        d_token=len(state["unembed.weight"]),
-        d_model=d_model,
-        heads=heads,
-        layers=len(blocks),
-        latent=latent,
-        window=flattened // latent,
-        max_positions=[len(table) for table in tables],
-        projection=projection,
-    )
+    return {
+        "d_token": len(state["unembed.weight"]),
+        "d_model": d_model,
+        "heads": heads,
+        "layers": len(blocks),
+        "latent": latent,
+        "window": flattened // latent,
+        "max_positions": [len(table) for table in tables],
+        "projection": projection,
+        "init": "published",
+    }

@@ -5,17 +5,20 @@ from collections.abc import Sequence
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from mzsane.models.head import POOLINGS, ProjectionHead, blank, mean_of_real
 from mzsane.models.positions import make_positions
-from mzsane.models.transformer import Transformer
+from mzsane.models.pretrained import Pretrained
+from mzsane.models.transformer import INIT_STD, Transformer
 
 Values = Float[Tensor, "batch window d_token"]
 Latents = Float[Tensor, "batch window latent"]
 Positions = Int[Tensor, "batch window 3"]
 Segment = Int[Tensor, "batch window"]
-POOLINGS = ("concatenate", "mean")
+INITS = ("torch", "published")
+OUR_OWN = ("self", "__class__")
 
 
-class Sane(nn.Module):
+class Sane(Pretrained):
     """Encodes windows of weight tokens into latents, one per token, and decodes them.
 
     The encoder projects tokens to `d_model`, adds positions, applies a transformer and projects
@@ -34,12 +37,15 @@ class Sane(nn.Module):
         latent: entries per latent.
         window: tokens per window; only a projection head that concatenates is bound to it.
         positions: ``learned`` tables or ``sinusoidal``, which have no maximum.
-        max_positions: rows of the learned tables of token, layer and row index.
+        max_positions: rows of the learned tables of token, layer and row index; other positions
+            need none.
         projection: outputs of the projection head.
         pooling: what the projection head sees of a window: ``concatenate``, all latents in their
             order, as published; ``mean``, their mean over real tokens, for packed windows, in
             which a place means nothing.
         dropout: probability, in the blocks of both transformers.
+        init: of the linear layers outside of the transformers: ``torch``, its own, by the width of
+            a layer; ``published``, normal of spread 0.02 without biases, as everywhere in GPT-2.
 
     Raises:
         ValueError: if sizes do not divide, learned positions have no maxima, or a name is unknown.
@@ -58,12 +64,14 @@ class Sane(nn.Module):
         projection: int = 30,
         dropout: float = 0.0,
         pooling: str = "concatenate",
+        init: str = "torch",
     ) -> None:
-        super().__init__()
+        given = locals().items()
+        super().__init__({name: value for name, value in given if name not in OUR_OWN})
         if d_model % 2:
             raise ValueError(f"d_model {d_model}: positions need an even width")
-        if pooling not in POOLINGS:
-            raise ValueError(f"pooling {pooling!r}: choose from {', '.join(POOLINGS)}")
+        _choose("pooling", pooling, POOLINGS)
+        _choose("init", init, INITS)
         self.window, self.pooling = window, pooling
         self.embed = nn.Linear(d_token, d_model)
         self.positions = make_positions(positions, d_model, max_positions)
@@ -74,6 +82,9 @@ class Sane(nn.Module):
         self.unembed = nn.Linear(d_model, d_token)
         pooled = latent if pooling == "mean" else window * latent
         self.head = ProjectionHead(pooled, projection)
+        if init == "published":
+            for linear in (self.embed, self.compress, self.expand, self.unembed, *self.head.layers):
+                _start_as_published(linear)
 
     def forward(
         self, values: Values, positions: Positions, segment: Segment | None = None
@@ -93,14 +104,14 @@ class Sane(nn.Module):
             segment: number of each token's model in its window, -1 for padding; None says that
                 each window is filled by one model.
         """
-        x = self.embed(_blank(values, segment)) + self._position(positions, segment)
+        x = self.embed(blank(values, segment)) + self._position(positions, segment)
         return self.compress(self.encoder(x, segment))
 
     def decode(
         self, latents: Latents, positions: Positions, segment: Segment | None = None
     ) -> Values:
         """The tokens of latents; arguments as for `encode`."""
-        x = self.expand(_blank(latents, segment)) + self._position(positions, segment)
+        x = self.expand(blank(latents, segment)) + self._position(positions, segment)
         return self.unembed(self.decoder(x, segment))
 
     def project(
@@ -114,13 +125,13 @@ class Sane(nn.Module):
             ValueError: if the window is not of the length the head was made for.
         """
         if self.pooling == "mean":
-            return self.head(_mean(latents, segment))
+            return self.head(mean_of_real(latents, segment))
         if latents.shape[1] != self.window:
             raise ValueError(
                 f"a window of {latents.shape[1]} tokens, the projection head takes {self.window}; "
                 "pad it and pass `segment`, or use pooling=mean"
             )
-        return self.head(_blank(latents, segment).flatten(1))
+        return self.head(blank(latents, segment).flatten(1))
 
     def check_positions(self, largest: Sequence[int]) -> None:
         """Refuse data beyond the position tables, once, before a step indexes outside of them.
@@ -141,39 +152,16 @@ class Sane(nn.Module):
     def _position(
         self, positions: Positions, segment: Segment | None
     ) -> Float[Tensor, "batch window d_model"]:
-        return self.positions(_blank(positions, segment)).to(self.embed.weight.dtype)
+        return self.positions(blank(positions, segment)).to(self.embed.weight.dtype)
 
 
-class ProjectionHead(nn.Module):
-    """Two linear layers, each with LayerNorm and ReLU, on the pooled latents of a window.
-
-    Args:
-        inputs: entries of what is seen of a window.
-        outputs: width of both layers.
-    """
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(inputs, outputs, bias=False),
-            nn.LayerNorm(outputs),
-            nn.ReLU(),
-            nn.Linear(outputs, outputs, bias=False),
-            nn.LayerNorm(outputs),
-            nn.ReLU(),
-        )
-
-    def forward(self, x: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch outputs"]:
-        """Project pooled windows."""
-        return self.layers(x)
+def _choose(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise ValueError(f"{name} {value!r}: choose from {', '.join(known)}")
 
 
-def _blank(x: Tensor, segment: Segment | None) -> Tensor:
-    # Masking attention is not enough: 0 * NaN is NaN, and an index may lie beyond its table.
-    return x if segment is None else x.masked_fill(segment[..., None] < 0, 0)
-
-
-def _mean(latents: Latents, segment: Segment | None) -> Float[Tensor, "batch latent"]:
-    if segment is None:
-        return latents.mean(1)
-    return _blank(latents, segment).sum(1) / (segment >= 0).sum(1, keepdim=True).clamp(min=1)
+def _start_as_published(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=INIT_STD)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -20,7 +20,7 @@ DOORS = {  # framework -> where it may come in
     "sklearn": {"images"},
     "mlxtend": {"images"},
     "datasets": {"images"},
-    "huggingface_hub": {"zoos"},
+    "huggingface_hub": {"zoos", "models"},
     "pooch": {"zoos"},
     "requests": {"zoos"},
     "distributed": {"stores"},

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mzsane.models import load_published
+from mzsane.models import Sane
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
@@ -18,7 +18,7 @@ def published():
 
 def test_published_weights_give_the_published_outputs():
     golden = load_file(GOLDEN / "autoencoder_forward.safetensors")
-    model = load_published(published(), heads=4)
+    model = Sane.from_published(published(), heads=4)
     latents, values = model(golden["x"], golden["position"])
     torch.testing.assert_close(latents, golden["z"], atol=2e-6, rtol=1e-5)
     torch.testing.assert_close(values, golden["y"], atol=2e-6, rtol=1e-5)
@@ -27,7 +27,7 @@ def test_published_weights_give_the_published_outputs():
 
 def test_sizes_follow_from_the_shapes():
     expected = json.loads((GOLDEN / "golden.json").read_text())["autoencoder"]
-    model = load_published(published(), heads=4)
+    model = Sane.from_published(published(), heads=4)
     assert model.num_parameters == expected["parameters"]
     assert model.window == expected["config"]["training::windowsize"]
     model.check_positions([n - 1 for n in expected["config"]["ae:max_positions"]])
@@ -35,7 +35,7 @@ def test_sizes_follow_from_the_shapes():
 
 def test_loading_leaves_the_random_state_and_the_weights_alone():
     state, before = published(), torch.get_rng_state()
-    model = load_published(state, heads=4)
+    model = Sane.from_published(state, heads=4)
     assert torch.equal(torch.get_rng_state(), before)
     with torch.no_grad():
         model.embed.weight.zero_()
@@ -57,4 +57,4 @@ def test_other_weights_are_refused(change):
     state = published()
     change(state)
     with pytest.raises(ValueError, match="not a published SANE model"):
-        load_published(state, heads=4)
+        Sane.from_published(state, heads=4)

@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 
+from mzsane.config import CONF_DIR, build, register_schemas
 from mzsane.models import Sane
 
 SIZES = {"d_token": 6, "d_model": 16, "heads": 2, "layers": 2, "latent": 4, "window": 5}
@@ -128,10 +130,37 @@ def test_residual_projections_start_smaller_the_deeper_the_model():
         assert linear.weight.std().item() == pytest.approx(0.02 / 4, rel=0.05)
 
 
-def test_the_published_configuration_has_the_published_size():
+def configured(override):
+    register_schemas()
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        cfg = compose("train", [override])
     with torch.device("meta"):
-        model = Sane(288, 2048, 16, 8, 128, 256, max_positions=[60000, 150, 600])
+        return build(cfg.model, d_token=cfg.tokens.size, window=cfg.data.window)
+
+
+def test_the_published_run_has_the_published_model():
+    model = configured("experiment=mz_sane")
     assert model.num_parameters == 870_272_412
+    sizes = [sum(p.numel() for p in part.parameters()) for part in (model.encoder, model.decoder)]
+    assert sizes == [402_685_952] * 2
+    model.check_positions([59_999, 149, 599])
+
+
+def test_sizes_have_the_parameters_that_their_files_say():
+    names = ("tiny", "small", "base", "large")
+    sizes = [configured(f"model=sane_{name}").num_parameters for name in names]
+    assert [round(size / 1e6) for size in sizes] == [1, 38, 807, 1890]
+
+
+def test_published_initial_weights_are_those_of_gpt2():
+    torch.manual_seed(0)
+    sizes = {**SIZES, "d_token": 64, "d_model": 128, "latent": 64}
+    model = Sane(**sizes, max_positions=[64, 64, 64], init="published")
+    for layer in (model.embed, model.compress, model.expand, model.unembed, *model.head.layers):
+        if isinstance(layer, torch.nn.Linear):
+            assert layer.weight.std().item() == pytest.approx(0.02, rel=0.05)
+            assert layer.bias is None or not layer.bias.any()
+    assert model.positions.token.weight.std().item() == pytest.approx(0.02, rel=0.05)
 
 
 def test_dropout_acts_in_training_only(batch):
@@ -181,6 +210,7 @@ def test_a_window_of_another_length_is_refused_by_the_head(batch):
         ({"max_positions": [3, 4]}, "three positive numbers"),
         ({"max_positions": [3, 4, 0]}, "three positive numbers"),
         ({"positions": "sinusoidal", "pooling": "max"}, "choose from concatenate, mean"),
+        ({"positions": "sinusoidal", "init": "zeros"}, "choose from torch, published"),
         ({"positions": "rotary"}, "choose from learned, sinusoidal"),
         ({"positions": "sinusoidal", "d_model": 18}, "multiple of 4"),
         ({"max_positions": [3, 4, 5], "d_model": 15}, "even width"),
