@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,12 +47,13 @@ class Pretrained(nn.Module):
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / CONFIG).unlink(missing_ok=True)
+        parameters = sum(p.numel() for p in self.parameters() if p.requires_grad)
+        _write(folder / PAGE, page(card or Card(), self.settings, parameters, mzsane.__version__))
         state = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
         partial = folder / f".{WEIGHTS}.partial"
         save_file(state, partial, metadata={"format": "pt"})
+        shutil.copymode(folder / PAGE, partial)  # safetensors lets nobody else read it
         partial.replace(folder / WEIGHTS)
-        parameters = sum(p.numel() for p in self.parameters() if p.requires_grad)
-        _write(folder / PAGE, page(card or Card(), self.settings, parameters, mzsane.__version__))
         config = {"library": "mzsane", "version": mzsane.__version__, "model": self.settings}
         _write(folder / CONFIG, json.dumps(config, indent=2) + "\n")
 
@@ -79,7 +81,7 @@ class Pretrained(nn.Module):
                     f"{path / name}: there is no such file; give a folder of save_pretrained, or "
                     "owner/name on the Hugging Face hub"
                 )
-        return cls._of(_settings(path / CONFIG), read_weights(path / WEIGHTS), str(path))
+        return cls.of_state(_settings(path / CONFIG), read_weights(path / WEIGHTS), str(path))
 
     @classmethod
     def from_published(cls: type[_Model], state: Mapping[str, Tensor], heads: int) -> _Model:
@@ -93,7 +95,33 @@ class Pretrained(nn.Module):
             ValueError: if a name or a shape is not that of a published model.
         """
         settings, ours = translate({name: t.clone() for name, t in state.items()}, heads)
-        return cls._of(settings, ours, "not a published SANE model")
+        return cls.of_state(settings, ours, "not a published SANE model")
+
+    @classmethod
+    def of_state(
+        cls: type[_Model], settings: Mapping[str, Any], state: Mapping[str, Tensor], where: str
+    ) -> _Model:
+        """The model of these settings that holds these tensors themselves, for evaluation.
+
+        Args:
+            settings: arguments of the constructor.
+            state: its state dict.
+            where: it comes from, for the message of an error.
+
+        Raises:
+            ValueError: a setting or tensor does not fit; the first that differs is named.
+        """
+        try:
+            with torch.device("meta"):  # sizes only: nothing is initialised or drawn
+                model = cls(**settings)
+        except TypeError as error:
+            raise ValueError(f"{where}: {error}; a newer mzsane may know this setting") from error
+        if difference := differing(state, model.state_dict()):
+            raise ValueError(f"{where}: {difference}")
+        model.load_state_dict(state, assign=True)
+        for parameter in model.parameters():
+            parameter.requires_grad_()
+        return model.eval()
 
     def push_to_hub(
         self,
@@ -142,23 +170,6 @@ class Pretrained(nn.Module):
         if heads is None:
             raise ValueError(f"{path}: the number of attention heads cannot be seen; give heads=")
         return cls.from_published(state, heads)
-
-    @classmethod
-    def _of(
-        cls: type[_Model], settings: Mapping[str, Any], state: Mapping[str, Tensor], where: str
-    ) -> _Model:
-        """A model of these settings that holds these tensors themselves."""
-        try:
-            with torch.device("meta"):  # sizes only: nothing is initialised or drawn
-                model = cls(**settings)
-        except TypeError as error:
-            raise ValueError(f"{where}: {error}; a newer mzsane may know this setting") from error
-        if difference := differing(state, model.state_dict()):
-            raise ValueError(f"{where}: {difference}")
-        model.load_state_dict(state, assign=True)
-        for parameter in model.parameters():
-            parameter.requires_grad_()
-        return model.eval()
 
 
 def _settings(path: Path) -> dict[str, Any]:

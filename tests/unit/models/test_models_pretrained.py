@@ -84,6 +84,7 @@ def test_a_loaded_model_is_saved_the_same(folder, tmp_path):
     for path in folder.iterdir():
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
     assert {p.name for p in folder.iterdir()} == {"README.md", "config.json", "model.safetensors"}
+    assert len({path.stat().st_mode for path in folder.iterdir()}) == 1
 
 
 def test_the_page_tells_what_is_known_and_nothing_else(model, folder, tmp_path):
