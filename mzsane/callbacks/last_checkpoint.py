@@ -6,18 +6,22 @@ from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Checkpoint
 
 _SYNC_EVERY = (
     10  # steps between the ranks' agreeing to stop: a collective each step would cost more
 )
 
 
-class LastCheckpoint(pl.Callback):
+class LastCheckpoint(Checkpoint):
     """Writes `last.ckpt` every n steps, at the end, and on Ctrl-C or SIGTERM.
 
     A signal is remembered and acted on after the current step, so that the checkpoint never holds
-    half a step and resuming gives the weights of an uninterrupted run. A second Ctrl-C stops at
-    once. The file is replaced as a whole.
+    half a step, nor gradients accumulated for the next one, and resuming gives the weights of an
+    uninterrupted run. A second Ctrl-C stops at once. The file is replaced as a whole.
+
+    Lightning lets a `Checkpoint` have its turn after all other callbacks, so that what they do at
+    a step, such as averaging weights, is in the file.
 
     Args:
         dirpath: folder of the checkpoint.
@@ -33,6 +37,7 @@ class LastCheckpoint(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take over the signals; Lightning gives all of them back when training ends or fails."""
         self._signal, self._leaving = None, False
+        self._step = trainer.global_step
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._remember)
 
@@ -48,7 +53,9 @@ class LastCheckpoint(pl.Callback):
 
         Lightning does not catch up on the validation of an epoch whose last step was saved.
         """
-        if not trainer.is_last_batch:
+        stepped = trainer.global_step > self._step  # not while gradients are accumulated
+        self._step = trainer.global_step
+        if stepped and not trainer.is_last_batch:
             self._save(trainer)
 
     def on_train_batch_start(
@@ -60,6 +67,9 @@ class LastCheckpoint(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """What was put off until after validation."""
         self._save(trainer)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave after a signal: at the end of an epoch its metrics would not be logged yet."""
         self._leave()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

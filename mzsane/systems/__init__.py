@@ -1,5 +1,6 @@
-"""LightningModules: what one step does."""
+"""LightningModules and schedules: what one step does, and how far."""
 
 from mzsane.systems.pretraining import Pretraining
+from mzsane.systems.schedules import constant, cosine, warmup_stable_decay
 
-__all__ = ["Pretraining"]
+__all__ = ["Pretraining", "constant", "cosine", "warmup_stable_decay"]

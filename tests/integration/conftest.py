@@ -32,9 +32,12 @@ def store(tmp_path_factory):
 class Parts:
     """Everything of one run; made anew for every start, as by a new process."""
 
-    def __init__(self, store, folder, extra=(), every=0, epochs=2, batch_size=4):
+    def __init__(
+        self, store, folder, extra=(), every=0, epochs=2, batch_size=4, sources=("tiny",), **trainer
+    ):
         pl.seed_everything(0, verbose=False)
-        self.data = ZooData({"tiny": store}, 48, batch_size, samples_per_epoch=5 * batch_size)
+        stores = dict.fromkeys(sources, store)
+        self.data = ZooData(stores, 48, batch_size, samples_per_epoch=5 * batch_size)
         model = Sane(self.data.d_token, 16, 2, 1, 4, 48, positions="sinusoidal", dropout=0.1)
         self.system = Pretraining(
             model,
@@ -42,7 +45,7 @@ class Parts:
             functools.partial(torch.optim.AdamW, lr=1e-3),
             functools.partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=1e-3),
             total_steps=epochs * self.data.steps_per_epoch,
-            sources=("tiny",),
+            sources=sources,
         )
         self.last = LastCheckpoint(folder / "checkpoints", every)
         self.trainer = pl.Trainer(
@@ -52,9 +55,9 @@ class Parts:
             callbacks=[self.last, *extra],
             enable_progress_bar=False,
             enable_model_summary=False,
-            enable_checkpointing=False,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
+            **trainer,
         )
 
     def fit(self):

@@ -6,6 +6,7 @@ import signal
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import EMAWeightAveraging
 
 from mzsane.callbacks import Throughput
 
@@ -28,7 +29,7 @@ class Watch(pl.Callback):
         self.keys = []
         self.scores = []
 
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
         self.keys.append(batch.key.tolist())
 
     def on_validation_end(self, trainer, pl_module):
@@ -74,6 +75,73 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(parts, uninterrupted, eve
     with pytest.raises(Killed):
         parts([Kill()], every=every).fit()
     assert_same(parts(every=every).fit(), uninterrupted[0])
+
+
+class Shares(pl.Callback):
+    """Remembers how much of each epoch came from each source."""
+
+    def __init__(self):
+        self.logged = []
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        self.remember(trainer)
+
+    def on_fit_end(self, trainer, pl_module):
+        self.remember(trainer)
+
+    def remember(self, trainer):
+        metrics = trainer.callback_metrics
+        if "train/share/a" in metrics:  # an epoch has ended in this process
+            self.logged.append([metrics[f"train/share/{name}"].item() for name in "ab"])
+
+
+@pytest.mark.parametrize("step", [1, 4, 5])
+def test_an_interruption_changes_no_share_of_a_source(parts, parts_in, tmp_path, step):
+    shares = [Shares() for _ in range(3)]
+    parts_in(tmp_path / "whole", [shares[0]], sources=("a", "b"), batch_size=3).fit()
+    callbacks = [shares[1], Interrupt(step, signal.SIGINT)]
+    with pytest.raises(SystemExit):
+        parts(callbacks, sources=("a", "b"), batch_size=3).fit()
+    parts([shares[2]], sources=("a", "b"), batch_size=3).fit()
+    first, last = shares[0].logged
+    assert first != last
+    assert [sum(epoch) for epoch in (first, last)] == pytest.approx([1, 1])
+    assert shares[2].logged[-1] == last
+    assert first in shares[1].logged + shares[2].logged
+
+
+@pytest.mark.parametrize("step", [1, 4, 5])
+def test_averaged_weights_go_on_as_if_uninterrupted(parts, parts_in, tmp_path, step):
+    averages = [EMAWeightAveraging(use_buffers=False, decay=0.9) for _ in range(3)]
+    watches = [Watch() for _ in range(3)]
+    whole = parts_in(tmp_path / "whole", [averages[0], watches[0]]).fit()
+    with pytest.raises(SystemExit):
+        # a Checkpoint has its turn after the average even where it comes first
+        parts([Interrupt(step, signal.SIGTERM), watches[1], averages[1]]).fit()
+    assert_same(parts([watches[2], averages[2]]).fit(), whole)
+    assert watches[1].scores + watches[2].scores == watches[0].scores
+
+
+def test_what_is_averaged_is_what_remains(parts, uninterrupted):
+    averaged = parts([EMAWeightAveraging(use_buffers=False, decay=0.9)]).fit()
+    name = "model.embed.weight"
+    assert not torch.allclose(averaged[name], uninterrupted[0][name])
+
+
+@pytest.mark.parametrize("step", [0, 1, 2])
+def test_accumulated_gradients_are_never_cut_in_two(parts, parts_in, tmp_path, step):
+    whole = parts_in(tmp_path / "whole", accumulate_grad_batches=2).fit()
+
+    class Early(pl.Callback):
+        """Sends a signal while gradients are accumulated."""
+
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            if (trainer.global_step, batch_idx % 2) == (step, 0):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(SystemExit):
+        parts([Early()], accumulate_grad_batches=2).fit()
+    assert_same(parts(accumulate_grad_batches=2).fit(), whole)
 
 
 def test_callbacks_change_nothing(parts, uninterrupted):

@@ -39,8 +39,8 @@ class Signal(pl.Callback):
 
 def fit(folder, *callbacks):
     trainer = pl.Trainer(
-        default_root_dir=folder, accelerator="cpu", logger=False, enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False, max_epochs=1,
+        default_root_dir=folder, accelerator="cpu", logger=False, enable_progress_bar=False,
+        enable_model_summary=False, max_epochs=1,
         callbacks=[LastCheckpoint(folder), *callbacks],
     )  # fmt: skip
     trainer.fit(One(), torch.utils.data.DataLoader(torch.ones(4, 1)))
