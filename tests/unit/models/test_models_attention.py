@@ -1,0 +1,85 @@
+"""Attention takes the fast way where it may, and compiled or in bfloat16 says the same."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mzsane.models import Sane
+
+SIZES = {"d_token": 6, "d_model": 32, "heads": 2, "layers": 2, "latent": 8, "window": 8}
+MIXED = torch.tensor([[0] * 8, [0] * 5 + [1] * 3, [0] * 4 + [-1] * 4])
+SEGMENTS = pytest.mark.parametrize("segment", [None, MIXED], ids=["whole", "mixed"])
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return Sane(**SIZES, positions="sinusoidal")
+
+
+@pytest.fixture
+def window():
+    generator = torch.Generator().manual_seed(1)
+    return (
+        torch.randn(3, 8, 6, generator=generator),
+        torch.randint(0, 50, (3, 8, 3), generator=generator),
+    )
+
+
+def losses_and_gradients(model, window, segment):
+    model.zero_grad()
+    latents, decoded = model(*window, segment)
+    real = decoded if segment is None else decoded[segment >= 0]
+    loss = real.float().square().mean() + model.project(latents, segment).float().mean()
+    loss.backward()
+    return {name: p.grad for name, p in model.named_parameters()} | {"loss": loss.detach()}
+
+
+def assert_near(found, expected, tolerance):
+    for name, value in expected.items():
+        assert (found[name] - value).norm() <= tolerance * value.norm() + 1e-7, name
+
+
+@SEGMENTS
+def test_a_mask_is_made_for_mixed_windows_only(model, window, segment, monkeypatch):
+    masks = []
+    inner = F.scaled_dot_product_attention
+
+    def spy(q, k, v, attn_mask=None, **settings):
+        masks.append(attn_mask)
+        return inner(q, k, v, attn_mask=attn_mask, **settings)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
+    model(*window, segment)
+    assert len(masks) == 4  # two layers in each half
+    assert all((mask is None) == (segment is None) for mask in masks)
+
+
+@SEGMENTS
+def test_compiled_parts_keep_their_names_and_say_the_same(model, window, segment):
+    expected = losses_and_gradients(model, window, segment)
+    names = list(model.state_dict())
+    for part in model.children():
+        part.compile(backend="aot_eager")
+    found = losses_and_gradients(model, window, segment)
+    assert list(model.state_dict()) == names
+    assert_near(found, expected, 1e-5)
+
+
+@SEGMENTS
+def test_autocast_to_bfloat16_stays_near_float32(model, window, segment):
+    expected = losses_and_gradients(model, window, segment)
+    with torch.autocast("cpu", torch.bfloat16):
+        latents, decoded = model(*window, segment)
+        found = losses_and_gradients(model, window, segment)
+    assert latents.dtype == decoded.dtype == torch.bfloat16
+    assert_near(found, expected, 0.1)
+
+
+def test_padding_is_never_read_in_bfloat16_either(model, window):
+    values, positions = window
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = model(values, positions, MIXED)[1]
+        dirty = values.masked_fill(MIXED[..., None] < 0, float("nan"))
+        found = model(dirty, positions, MIXED)[1]
+    assert torch.equal(found[MIXED >= 0], expected[MIXED >= 0])
