@@ -110,5 +110,6 @@ def _batch(seed: int) -> Batch:
         segment=torch.zeros(BATCH, WINDOW, dtype=torch.int64),
         source=torch.zeros(BATCH, dtype=torch.int64),
         key=torch.arange(BATCH),
+        shelf=torch.zeros(BATCH, dtype=torch.int64),
         mixed=False,
     )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from mzsane.answering import networks_of
 from mzsane.config import build, build_all, check
 from mzsane.entry import run
 from mzsane.preprocess import stores_of
@@ -61,14 +62,16 @@ def fit(cfg: DictConfig, folder: Path) -> dict[str, float]:
         callbacks=callbacks,
         logger=list(build_all(cfg.logger).values()),
     )
+    loss = build(cfg.loss)
     system = build(
         cfg.system,
         model=model,
-        loss=build(cfg.loss),
+        loss=loss,
         optimizer=build(cfg.optimizer),
         scheduler=build(cfg.scheduler),
         total_steps=data.total_steps(trainer.max_epochs, trainer.max_steps),
         sources=data.sources,
+        networks=networks_of(loss, sources, data),
     )
     last = _whole(folder / "checkpoints" / "last.ckpt")
     trainer.fit(system, datamodule=data, ckpt_path=last, weights_only=True)

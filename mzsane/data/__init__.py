@@ -6,7 +6,7 @@ from mzsane.data.gathering import Window
 from mzsane.data.loader import Loader
 from mzsane.data.mixture import mixture
 from mzsane.data.module import ZooData
-from mzsane.data.noise import counter_normal, counter_uniform, perturb
+from mzsane.data.noise import counter_choice, counter_normal, counter_uniform, perturb
 from mzsane.data.validation import ValidationWindows
 from mzsane.data.windows import WindowPlan
 
@@ -18,6 +18,7 @@ __all__ = [
     "WindowDataset",
     "WindowPlan",
     "ZooData",
+    "counter_choice",
     "counter_normal",
     "counter_uniform",
     "mixture",

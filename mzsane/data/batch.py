@@ -21,6 +21,8 @@ class Batch(NamedTuple):
         segment: number of the model in its window, from 0; -1 for tokens that fill up a window.
         source: index of the zoo in `WindowDataset.sources`.
         key: the sample's number, from which its noise is drawn (`mzsane.data.noise`).
+        shelf: number of the shelf of the window's first model: the stores' shelves, in the order
+            of sources and of `TokenStore.architectures`, counted from 0.
         mixed: False if each window is filled by one model, so that attention needs no mask. The
             host must know before the step, so it is no tensor.
     """
@@ -31,4 +33,5 @@ class Batch(NamedTuple):
     segment: Int[Tensor, "batch window"]
     source: Int[Tensor, " batch"]
     key: Int[Tensor, " batch"]
+    shelf: Int[Tensor, " batch"]
     mixed: bool

@@ -19,7 +19,7 @@ GOLDEN = 0x9E3779B97F4A7C15 - 2**64
 FIRST, SECOND = 0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64
 
 # Purposes: one seed gives each its own numbers.
-NORMAL, ERASE, SOURCE, PLACE, VALIDATION = range(1, 6)
+NORMAL, ERASE, SOURCE, PLACE, VALIDATION, CHOICE = range(1, 7)
 
 
 def signed(number: int) -> int:

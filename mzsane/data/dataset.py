@@ -49,12 +49,16 @@ class Windows(ABC, Dataset[Batch]):
         self.window, self.seed, self.pack = window, seed, pack
         self.d_token = next(iter(stores.values())).d_token
         self._buffers = Buffers()
-        self._parts = [
-            Part(source, shelf, rows, WindowPlan(shelf.layout, shelf.symmetry))
+        shelves = [
+            (source, shelf, rows)
             for source, store in enumerate(stores.values())
             for shelf, rows in zip(
                 store.architectures, store.select(split, num_models, epochs), strict=True
             )
+        ]
+        self._parts = [
+            Part(source, number, shelf, rows, WindowPlan(shelf.layout, shelf.symmetry))
+            for number, (source, shelf, rows) in enumerate(shelves)
             if len(rows) and shelf.layout.num_tokens
         ]
 

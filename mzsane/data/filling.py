@@ -19,9 +19,10 @@ KEPT = 4  # arrays: the batch in the step, those read ahead, one to fill
 
 
 class Part(NamedTuple):
-    """The chosen rows of one shelf."""
+    """The chosen rows of one shelf; `number` is that of the shelf, see `Batch.shelf`."""
 
     source: int
+    number: int
     shelf: Shelf
     rows: np.ndarray
     plan: WindowPlan
@@ -103,7 +104,8 @@ def fill(
     for each in shown.values():
         _read(each)
     source = np.array([cuts[0].part.source for cuts in samples], np.int64)
-    arrays = (values, mask, positions, segment, source, np.array(keys, np.int64))
+    shelf = np.array([cuts[0].part.number for cuts in samples], np.int64)
+    arrays = (values, mask, positions, segment, source, np.array(keys, np.int64), shelf)
     return Batch(*map(torch.from_numpy, arrays), mixed=bool(segment.any()))
 
 
@@ -118,7 +120,7 @@ def _read(shown: Sequence[tuple[Cut, np.ndarray]]) -> None:
 
 def _orders(cuts: Sequence[Cut]) -> Orders:
     """Uniform draws for the groups that act on each cut; the others would change nothing."""
-    _, shelf, _, plan = cuts[0].part
+    shelf, plan = cuts[0].part.shelf, cuts[0].part.plan
     names = np.array([cut.name for cut in cuts])
     acting: dict[int, list[int]] = {}
     for number, cut in enumerate(cuts):

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mzsane.data.batch import Batch
-from mzsane.data.counter import ERASE, GOLDEN, NORMAL, mixed, named, shifted, signed
+from mzsane.data.counter import CHOICE, ERASE, GOLDEN, NORMAL, mixed, named, shifted, signed
 
 
 def perturb(
@@ -59,14 +59,35 @@ def counter_uniform(
     return pairs.flatten(1)[:, :numel].reshape(len(key), *shape)
 
 
+def counter_choice(
+    seed: int, key: Int[Tensor, " batch"], count: int, below: int
+) -> Int[Tensor, "batch count"]:
+    """Uniform integers in [0, below), with replacement, on the device of `key`.
+
+    Args:
+        seed: of the run; any integer.
+        key: name of each sample; any integers.
+        count: for each sample.
+        below: at least 1, and so far from 2^63 that the remainder is as good as uniform.
+    """
+    return shifted(_bits(seed, CHOICE, key, count), 1) % below
+
+
 def _uniforms(
     seed: int, purpose: int, key: Int[Tensor, " batch"], count: int
 ) -> tuple[Float[Tensor, "batch count"], Float[Tensor, "batch count"]]:
     """Two numbers in (0, 1] from the two halves of each of `count` hashes a sample."""
+    bits = _bits(seed, purpose, key, count)
+    return _unit(shifted(bits, 32)), _unit(bits & 0xFFFFFFFF)
+
+
+def _bits(
+    seed: int, purpose: int, key: Int[Tensor, " batch"], count: int
+) -> Int[Tensor, "batch count"]:
+    """So many hashes a sample, of 64 bits."""
     name = named(torch.tensor(signed(seed), device=key.device), purpose, key.to(torch.int64))
     counter = torch.arange(1, count + 1, device=key.device) * GOLDEN
-    bits = mixed(name[:, None] + counter)
-    return _unit(shifted(bits, 32)), _unit(bits & 0xFFFFFFFF)
+    return mixed(name[:, None] + counter)
 
 
 def _unit(bits: Int[Tensor, "batch count"]) -> Float[Tensor, "batch count"]:

@@ -1,10 +1,24 @@
 """What a step of pretraining offers its losses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+
+class Answers(NamedTuple):
+    """What networks of one architecture put out for images; `Step.answers` gives them.
+
+    Attributes:
+        original: logits of the networks that are to be reconstructed.
+        reconstructed: logits of the reconstructed ones for the same images.
+        real: False where a window holds no such network; its answers are finite and mean nothing.
+    """
+
+    original: Float[Tensor, "networks queries classes"]
+    reconstructed: Float[Tensor, "networks queries classes"]
+    real: Bool[Tensor, " networks"]
 
 
 class Step(NamedTuple):
@@ -21,6 +35,8 @@ class Step(NamedTuple):
         latents: of the noised tokens, from which `prediction` was decoded.
         projections: one per view of a sample, for contrast.
         encode: the latents of other tokens at the same places, by the same model.
+        answers: given a number of images, what the networks in the windows make of them, one
+            entry an architecture; None where they cannot be run.
     """
 
     prediction: Float[Tensor, "windows window d_token"]
@@ -33,3 +49,4 @@ class Step(NamedTuple):
     encode: Callable[
         [Float[Tensor, "windows window d_token"]], Float[Tensor, "windows window latent"]
     ]
+    answers: Callable[[int], Sequence[Answers]] | None = None

@@ -1,6 +1,6 @@
-"""LightningModules and schedules: what one step does, and how far."""
+"""LightningModules: what one step does."""
 
+from mzsane.systems.behaviour import Answering, Networks
 from mzsane.systems.pretraining import Pretraining
-from mzsane.systems.schedules import constant, cosine, warmup_stable_decay
 
-__all__ = ["Pretraining", "constant", "cosine", "warmup_stable_decay"]
+__all__ = ["Answering", "Networks", "Pretraining"]

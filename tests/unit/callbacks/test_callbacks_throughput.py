@@ -30,7 +30,7 @@ def batches(count):
     values = torch.ones(SAMPLES, VIEWS, WINDOW, 4)
     positions = torch.zeros(SAMPLES, WINDOW, 3, dtype=torch.long)
     mask, one = values[:, 0] > 0, torch.zeros(SAMPLES, dtype=torch.long)
-    batch = Batch(values, mask, positions, positions[..., 0], one, one, mixed=False)
+    batch = Batch(values, mask, positions, positions[..., 0], one, one, one, mixed=False)
     return torch.utils.data.DataLoader([batch] * count, batch_size=None)
 
 

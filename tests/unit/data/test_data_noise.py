@@ -82,6 +82,7 @@ def batch(values, mask):
         segment=mask.any(-1).long() - 1,
         source=torch.zeros(size, dtype=torch.int64),
         key=torch.arange(size) + 7,
+        shelf=torch.zeros(size, dtype=torch.int64),
         mixed=True,
     )
 

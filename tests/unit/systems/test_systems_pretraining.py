@@ -33,7 +33,7 @@ def batch():
     positions = torch.arange(WINDOW)[None, :, None].expand(3, WINDOW, 3)
     number = torch.arange(3)
     segment = torch.zeros(3, WINDOW, dtype=torch.int64)
-    return Batch(values, mask, positions, segment, number % 2, number, mixed=False)
+    return Batch(values, mask, positions, segment, number % 2, number, number % 2, mixed=False)
 
 
 class Scale(torch.nn.Module):
@@ -101,7 +101,7 @@ def test_compiled_parts_run_and_keep_names_and_numbers(batch, monkeypatch):
 
     monkeypatch.setattr(torch, "compile", functools.partial(compiled, backend=record))
     plain, fast = system(Scales), system(Scales, compile=True)
-    fast.setup("fit")
+    fast.configure_model()
     assert fast.state_dict().keys() == plain.state_dict().keys()
     losses = [module._step(batch, 0.1, 0.0)[0]["loss"] for module in (plain, fast)]
     assert graphs
