@@ -69,7 +69,9 @@ def fit(cfg: DictConfig, folder: Path) -> dict[str, float]:
         loss=loss,
         optimizer=build(cfg.optimizer),
         scheduler=build(cfg.scheduler),
-        total_steps=data.total_steps(trainer.max_epochs, trainer.max_steps),
+        total_steps=data.total_steps(
+            trainer.max_epochs, trainer.max_steps, trainer.accumulate_grad_batches
+        ),
         sources=data.sources,
         networks=networks_of(loss, sources, data),
     )

@@ -96,18 +96,20 @@ class ZooData(pl.LightningDataModule):
         """Batches of an epoch."""
         return len(self._loader)
 
-    def total_steps(self, max_epochs: int | None, max_steps: int = -1) -> int:
-        """Steps of a run that ends after so many epochs or steps, whichever is first.
+    def total_steps(self, max_epochs: int | None, max_steps: int = -1, accumulate: int = 1) -> int:
+        """Optimizer steps of a run that ends after so many epochs or steps, whichever is first.
 
         Args:
             max_epochs: None or -1 sets no limit.
             max_steps: -1 sets no limit.
+            accumulate: batches of a step; the last step of an epoch may have fewer.
 
         Raises:
             ValueError: if neither sets a limit.
         """
         epochs = -1 if max_epochs is None else max_epochs
-        limits = [epochs * self.steps_per_epoch] * (epochs >= 0) + [max_steps] * (max_steps >= 0)
+        steps = -(-self.steps_per_epoch // accumulate)
+        limits = [epochs * steps] * (epochs >= 0) + [max_steps] * (max_steps >= 0)
         if not limits:
             raise ValueError("trainer: set max_epochs or max_steps; schedules need an end")
         return min(limits)

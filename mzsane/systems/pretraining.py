@@ -113,6 +113,9 @@ class Pretraining(pl.LightningModule):
         decayed = [p for p in trained if p.ndim >= 2 and p not in tables]
         free = [p for p in trained if p.ndim < 2 or p in tables]
         optimizer = self.optimizer([{"params": decayed}, {"params": free, "weight_decay": 0.0}])
+        # Fused kernels can unscale gradients themselves, for which Lightning refuses to clip them,
+        # even where nothing is scaled. Told otherwise, the scaler unscales before clipping.
+        optimizer._step_supports_amp_scaling = False
         try:
             schedule = self.scheduler(optimizer, total_steps=self.total_steps)
         except ZeroDivisionError as error:  # torch's OneCycleLR with a phase of a single step

@@ -145,6 +145,7 @@ def test_total_steps_end_at_the_first_limit(stores):
     assert data.total_steps(3) == 36
     assert data.total_steps(3, 20) == 20
     assert data.total_steps(-1, 20) == 20
+    assert data.total_steps(3, accumulate=5) == 9  # of 5, 5 and 2 batches
     with pytest.raises(ValueError, match="max_epochs or max_steps"):
         data.total_steps(None, -1)
 

@@ -203,3 +203,25 @@ def test_a_run_too_short_for_its_schedule_is_refused_in_a_sentence():
     module.scheduler = functools.partial(module.scheduler, pct_start=0.1)
     with pytest.raises(ValueError, match="10 steps leave one of its phases without any"):
         module.configure_optimizers()
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
+def test_gradients_are_clipped_before_a_fused_step(batch, tmp_path, precision):
+    module, norms = system(), []
+    module.optimizer = functools.partial(torch.optim.SGD, lr=0.1, fused=True)
+
+    class Norm(pl.Callback):
+        def on_before_zero_grad(self, trainer, pl_module, optimizer):
+            gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
+            norms.append(torch.nn.utils.get_total_norm(gradients).item())
+
+    trainer = pl.Trainer(
+        default_root_dir=tmp_path, accelerator="cpu", max_epochs=1, logger=False,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        gradient_clip_val=1e-3, precision=precision, callbacks=[Norm()],
+    )  # fmt: skip
+    module.scheduler = lambda optimizer, total_steps: torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: 1.0
+    )
+    trainer.fit(module, DataLoader([batch] * 3, batch_size=None, collate_fn=as_it_is))
+    assert [norm for norm in norms if norm] == pytest.approx([1e-3] * 2, rel=1e-2)
