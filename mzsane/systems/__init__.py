@@ -1,6 +1,7 @@
-"""LightningModules: what one step does."""
+"""LightningModules and schedules: what one step does, and how far."""
 
 from mzsane.systems.behaviour import Answering, Networks
 from mzsane.systems.pretraining import Pretraining
+from mzsane.systems.schedules import constant, cosine, warmup_stable_decay
 
-__all__ = ["Answering", "Networks", "Pretraining"]
+__all__ = ["Answering", "Networks", "Pretraining", "constant", "cosine", "warmup_stable_decay"]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from mzsane.data import Batch, perturb
@@ -63,12 +63,21 @@ class Pretraining(pl.LightningModule):
         self.optimizer, self.scheduler, self.total_steps = optimizer, scheduler, total_steps
         self.sources, self.sigma, self.erase, self.seed = sources, sigma, erase, seed
         self.compile_model, self.networks = compile, networks
+        self._shown = torch.zeros(len(sources), dtype=torch.int64)
 
-    def configure_model(self) -> None:
+    def setup(self, stage: str) -> None:
         """Compile in place when asked: the parts, for a step calls `encode` and `decode`."""
         if self.compile_model:
             for part in self.model.children():
                 part.compile()
+
+    def on_train_start(self) -> None:
+        """What a resumed epoch has shown so far, all ranks together, is counted by the first."""
+        self._shown = self._shown.to(self.device) * (self.global_rank == 0)
+
+    def on_train_epoch_start(self) -> None:
+        """Count anew; an epoch that is resumed does not start, and goes on counting."""
+        self._shown.zero_()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Let dropout be a function of seed, step and rank, so that resumed runs repeat it."""
@@ -79,8 +88,24 @@ class Pretraining(pl.LightningModule):
         """The loss of one batch."""
         parts, _ = self._step(batch, self.sigma, self.erase)
         self._log_parts(parts, "train", batch)
-        self._log_shares(batch)
+        own = torch.arange(len(self.sources), device=batch.source.device)
+        self._shown += (batch.source[:, None] == own).sum(0)
         return parts["loss"]
+
+    def on_train_epoch_end(self) -> None:
+        """Log how much of the epoch came from each source; a single one has all of it."""
+        shown = self._shown_by_all()
+        if len(self.sources) > 1:
+            for name, share in zip(self.sources, (shown / shown.sum()).tolist(), strict=True):
+                self.log(f"train/share/{name}", share)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what this epoch has shown, so that an interruption changes no share."""
+        checkpoint["shown"] = self._shown_by_all().cpu()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on counting."""
+        self._shown = checkpoint["shown"]
 
     def on_validation_epoch_start(self) -> None:
         """Empty the sums from which R² is made."""
@@ -156,19 +181,9 @@ class Pretraining(pl.LightningModule):
                 sync_dist=stage == "val",
             )
 
-    def _log_shares(self, batch: Batch) -> None:
-        """Of an epoch, or of what is left of it after resuming; a single source has all of it."""
-        if len(self.sources) == 1:
-            return
-        for at, name in enumerate(self.sources):
-            self.log(
-                f"train/share/{name}",
-                (batch.source == at).float().mean(),
-                on_step=False,
-                on_epoch=True,
-                batch_size=len(batch.source),
-                sync_dist=True,
-            )
+    def _shown_by_all(self) -> Int[Tensor, " sources"]:
+        """Samples of each source in this epoch, of all ranks; a collective."""
+        return self.trainer.strategy.reduce(self._shown.clone(), reduce_op="sum")  # works in place
 
 
 def r_squared(sums: MaskedSums) -> Float[Tensor, " sources"]:

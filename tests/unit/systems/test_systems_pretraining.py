@@ -101,7 +101,7 @@ def test_compiled_parts_run_and_keep_names_and_numbers(batch, monkeypatch):
 
     monkeypatch.setattr(torch, "compile", functools.partial(compiled, backend=record))
     plain, fast = system(Scales), system(Scales, compile=True)
-    fast.configure_model()
+    fast.setup("fit")
     assert fast.state_dict().keys() == plain.state_dict().keys()
     losses = [module._step(batch, 0.1, 0.0)[0]["loss"] for module in (plain, fast)]
     assert graphs
