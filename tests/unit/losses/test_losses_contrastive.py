@@ -42,6 +42,11 @@ def test_contrast_equals_a_slow_loop(batch, temperature):
     assert NTXent(temperature)(z_a, z_b).item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
+def test_gradients_of_contrast_are_those_of_the_formula():
+    views = [z.requires_grad_() for z in projections()]
+    assert torch.autograd.gradcheck(NTXent(0.5), views)
+
+
 @pytest.mark.parametrize("temperature", [0.1, 0.5])
 def test_contrast_equals_the_published_value(temperature):
     golden = load_file(GOLDEN / "loss_inputs.safetensors")

@@ -57,6 +57,13 @@ def test_loss_equals_a_slow_loop(name, seed, eps):
     assert MaskedReconstruction(name, eps)(*batch).item() == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_of_reconstruction_are_those_of_the_formula(name):
+    prediction, *rest = random_batch()
+    loss = MaskedReconstruction(name, eps=0.1)
+    assert torch.autograd.gradcheck(lambda x: loss(x, *rest), prediction.requires_grad_())
+
+
 @pytest.mark.parametrize(
     ("name", "key", "tolerance"),
     [
