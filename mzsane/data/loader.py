@@ -1,5 +1,6 @@
 """Batches whose place in the stream of samples is explicit."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,6 +31,9 @@ class Loader:
         rank: of this process, below `world_size`.
         world_size: number of processes; divides `batch_size`.
 
+    Attributes:
+        waited: seconds that whoever iterates has waited for batches, in all.
+
     Raises:
         ValueError: if the batch size does not fit the epoch or the number of processes.
     """
@@ -50,6 +54,7 @@ class Loader:
         self._epoch_start, self._seen, self._resumed = 0, 0, False
         self._batches: list[range] = []  # read by the workers' loader when an epoch begins
         self._dataset, self._workers = dataset, workers
+        self.waited = 0.0
         self._reader = self._make_reader()
 
     def __len__(self) -> int:
@@ -63,9 +68,12 @@ class Loader:
         self._resumed = False
         first_step = self._seen // self.batch_size
         self._batches[:] = [self.numbers(step) for step in range(first_step, self.steps)]
+        asked = time.perf_counter()
         for batch in self._reader:
             self._seen += self.batch_size
+            self.waited += time.perf_counter() - asked
             yield batch
+            asked = time.perf_counter()
 
     def numbers(self, step: int) -> range:
         """Numbers of the samples that this rank reads in a step of the current epoch."""

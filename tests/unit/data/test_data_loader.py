@@ -1,4 +1,5 @@
 import itertools
+import types
 
 import pytest
 import torch
@@ -107,3 +108,14 @@ def test_sizes_that_do_not_fit_are_refused(dataset):
         Loader(dataset, 4, 3)
     with pytest.raises(ValueError, match="keep its batch size"):
         Loader(dataset, 8, 24).load_state_dict({"epoch_start": 0, "seen": 12})
+
+
+def test_waiting_is_timed_and_working_is_not(dataset, monkeypatch):
+    clock = itertools.count()
+    fake = types.SimpleNamespace(perf_counter=lambda: next(clock))
+    monkeypatch.setattr("mzsane.data.loader.time", fake)
+    loader = Loader(dataset, 8, 16)
+    for _ in loader:
+        for _ in range(100):
+            next(clock)
+    assert loader.waited == 2  # a tick for each of two batches
