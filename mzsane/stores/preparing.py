@@ -61,7 +61,7 @@ def prepare(
         if build and _state(source, tokens, align) != "equal":
             with _alone(path, progress):
                 _make(name, source, tokens, align, download, crew, progress)
-        stores[name] = _opened(path, tokens)
+        stores[name] = _opened(path, tokens).trusting(source.architecture)
     return stores
 
 
@@ -146,6 +146,9 @@ def _decisive(provenance: Mapping[str, Any]) -> dict[str, Any]:
         "aligned": provenance["aligned"],
         "symmetry": provenance["symmetry"],
         "architecture": provenance["read"].get("architecture"),
+        "properties": provenance["read"].get("properties"),
+        # what was refused for the code in it would stay refused
+        "trust_pickle": bool(provenance["read"].get("trust_pickle")),
     }
 
 
@@ -163,7 +166,13 @@ def _listing(name: str, source: Source) -> Listing:
 
 def _alone(path: Path, progress: Progress) -> AbstractContextManager[None]:
     """One process at a time makes a store; others wait."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"{path.parent}: no folder for stores can be made there ({error.strerror}); "
+            "give another store_dir"
+        ) from error
     stage = f"waiting for another process that makes {path.name}"
     return taking_turns(path.with_name(f".{path.name}.lock"), lambda: progress(stage, 0, None))
 

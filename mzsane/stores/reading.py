@@ -88,6 +88,21 @@ class TokenStore:
         refused = (Skipped(one.path, one.reason) for one in self.refused)
         return Report.of(self.architectures, [*self.skipped, *refused], self.left_out)
 
+    def trusting(self, architecture: Architecture | None) -> "TokenStore":
+        """The same store, whose networks may be built by code that the user vouches for.
+
+        No file can vouch for itself, so that what a store says of `trusted` is not believed.
+        """
+        if architecture is None or not architecture.trusted:
+            return self
+        shelves = tuple(
+            replace(shelf, architecture=architecture)
+            if shelf.architecture == architecture
+            else shelf
+            for shelf in self.architectures
+        )
+        return replace(self, architectures=shelves)
+
     @property
     def d_token(self) -> int:
         """Entries per token, the same on all shelves."""

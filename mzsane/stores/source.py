@@ -15,6 +15,10 @@ from mzsane.symmetry.given import Given, check_given
 from mzsane.zoos import Builder, ModelRecord, Skipped, read_zoo
 
 _TRANSFER = {"folder", "mirror", "retries", "pause", "timeout"}  # decide nothing of what is read
+_EXAMPLE = (
+    "{_target_: mzsane.architectures.Architecture, target: module.Class, input_shape: [1, 28, 28], "
+    "classes: 10, trusted: true}"
+)
 
 
 @runtime_checkable
@@ -59,11 +63,11 @@ class Source:
     @classmethod
     def of_folder(
         cls,
-        path: str | Path,
+        path: str | Path | None,
         store_dir: str | Path,
         epochs: Sequence[int] | None = None,
         format: str = "auto",
-        architecture: Architecture | None = None,
+        architecture: Any = None,
         properties: str | Path | None = None,
         symmetry: Mapping[str, Given] | None = None,
         trust_pickle: bool = False,
@@ -78,11 +82,21 @@ class Source:
             store_dir: where the store goes.
             epochs: see `read_zoo`, like all that follows but `symmetry`.
             format: how the checkpoints are laid out.
-            architecture: of all models.
+            architecture: of all models, an `Architecture`.
             properties: a table of them.
             symmetry: groups given by hand, see `Source`.
             trust_pickle: run code that checkpoints contain.
+
+        Raises:
+            ValueError: no path, or an architecture that is none.
         """
+        if not path:
+            raise ValueError("which folder is read? set zoo.path=DIR")
+        if not isinstance(architecture, Architecture | None):
+            raise ValueError(
+                f"zoo.architecture: {str(architecture)[:60]!r} says not how to build a network; "
+                f"give {_EXAMPLE}"
+            )
         place = Path(path).resolve() if Path(path).exists() else Path(path)
         digest = sha256(str(place).encode()).hexdigest()[:8]
         reader = partial(
@@ -95,6 +109,11 @@ class Source:
     def settings(self) -> dict[str, Any]:
         """How the reader was told to read, as plain values."""
         return plain(getattr(self.reader, "keywords", {}))
+
+    @property
+    def architecture(self) -> Architecture | None:
+        """Of all models, if the reader was told."""
+        return getattr(self.reader, "keywords", {}).get("architecture")
 
     @property
     def origin(self) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Which row of a table of properties is about which checkpoint."""
 
+import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import PurePosixPath
 
 from mzsane.zoos.reading.checkpoints import Checkpoint
@@ -34,6 +36,16 @@ def joined(
     if in_percent([dict(enumerate(properties.values()))]):
         properties = {path: shares(values) for path, values in properties.items()}
     return properties, unknown
+
+
+def stamped(stamp: str, told: Mapping[str, float | str]) -> str:
+    """A file's stamp that also changes with what is told of it elsewhere; as it was if nothing is.
+
+    A store that knows a checkpoint by its stamp then takes up a table that was added or mended.
+    """
+    if not stamp or not told:
+        return stamp
+    return f"{stamp} {sha256(json.dumps(sorted(told.items())).encode()).hexdigest()}"
 
 
 def _aliases(checkpoints: Sequence[Checkpoint]) -> list[dict[str, list[Checkpoint]]]:

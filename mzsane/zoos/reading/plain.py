@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mzsane.architectures import Architecture
 from mzsane.zoos.reading.checkpoints import Checkpoint, find_checkpoints
-from mzsane.zoos.reading.joining import joined
+from mzsane.zoos.reading.joining import joined, stamped
 from mzsane.zoos.reading.loading import load_weights
 from mzsane.zoos.reading.naming import INDEX
 from mzsane.zoos.reading.results import scalars, with_gap
@@ -73,7 +73,7 @@ def read_plain(
             properties=described[each.path],
             architecture=architecture,
             provenance={"zoo": str(folder), "file": str(each.file)},
-            stamp=" ".join(map(stamp, files)),
+            stamp=stamped(" ".join(map(stamp, files)), described[each.path]),
         )
 
     return chain(map(record, wanted), skipped, unknown)

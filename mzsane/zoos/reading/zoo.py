@@ -11,7 +11,7 @@ from mzsane.zoos.reading.archives import COMPRESSED, TAR, ZIP, is_archive
 from mzsane.zoos.reading.checkpoints import Checkpoint
 from mzsane.zoos.reading.finding import find_trials
 from mzsane.zoos.reading.hub import fetch_repository, find_snapshot, is_repository
-from mzsane.zoos.reading.joining import joined
+from mzsane.zoos.reading.joining import joined, stamped
 from mzsane.zoos.reading.naming import is_weights
 from mzsane.zoos.reading.plain import read_plain
 from mzsane.zoos.reading.results import with_gap
@@ -175,8 +175,9 @@ def _with_rows(members: Members, rows: Sequence[Row]) -> Members:
     more, unknown = joined(rows, found)
     for member in members:
         if isinstance(member, ModelRecord):
-            properties = with_gap(member.properties | more.get(_key(member), {}))
-            member = replace(member, properties=properties)
+            told = more.get(_key(member), {})
+            properties = with_gap(member.properties | told)
+            member = replace(member, properties=properties, stamp=stamped(member.stamp, told))
         yield member
     yield from unknown
 

@@ -140,3 +140,16 @@ def test_a_missing_table_and_two_tables_are_named(tmp_path):
         (tmp_path / name).write_text("")
     with pytest.raises(ValueError, match=r"properties.csv and properties.json; keep one"):
         read_plain(tmp_path)
+
+
+def test_a_table_that_is_added_or_mended_changes_the_stamps_of_its_models_alone(tmp_path):
+    def stamps():
+        return {m.model: m.stamp for m in read_plain(tmp_path)}
+
+    zoo(tmp_path, "a.pt", "b.pt")
+    without = stamps()
+    (tmp_path / "properties.csv").write_text("model,lr\na,0.1\n")
+    added = stamps()
+    (tmp_path / "properties.csv").write_text("model,lr\na,0.2\n")
+    assert len({without["a"], added["a"], stamps()["a"]}) == 3
+    assert without["b"] == added["b"] == stamps()["b"]
