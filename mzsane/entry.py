@@ -21,7 +21,10 @@ from mzsane.config import CONF_DIR, register_schemas, suggest
 _EXPECTED = (HydraException, OmegaConfBaseException, ValueError, OSError)
 _FULL = "HYDRA_FULL_ERROR"
 _PLAIN_WARNING = warnings.formatwarning
-_NO_OPTION = re.compile(r"Could not find '([^']+)'\s+Available options in '([^']+)':(.*)", re.S)
+_NO_OPTION = re.compile(
+    r"Could not find '([^']+)'\s+Available options in '([^']+)':(.*?)(?:Config search|$)", re.S
+)
+_INNER = re.compile(r"\s+(?:full_key: |Config search path)")  # what follows is Hydra's own
 
 
 def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
@@ -106,7 +109,8 @@ def sentence(error: BaseException, config_name: str = "train") -> str:
         known = option.group(3).split()
         return f"{group}={name}: there is no such option{suggest(name, known)}"
     cause = error.__cause__ if isinstance(error, HydraException) else None
-    return " ".join(f"{error}{f': {cause}' if cause else ''}".split())
+    told = (_INNER.split(str(one))[0] for one in (error, cause) if one)
+    return " ".join(": ".join(told).split())
 
 
 def _unknown_key(key: str, config_name: str) -> str:
@@ -121,6 +125,8 @@ def _unknown_key(key: str, config_name: str) -> str:
     parent, _, name = key.rpartition(".")
     node = OmegaConf.select(cfg, parent) if parent else cfg
     known = [str(k) for k in node if not str(k).startswith("_")] if node else []
+    if OmegaConf.is_dict(node) and not known:
+        return f"{key}: nothing is called so yet; add it with +{key}=..."
     return f"{key}: there is no such key{suggest(name, known)}"
 
 
