@@ -77,7 +77,13 @@ class Download:
 
 
 def mirrored(url: str, mirror: str | None) -> str:
-    """The address of the same path on another server, with a slash at its end."""
+    """The address of the same path on another server, with a slash at its end.
+
+    Raises:
+        ValueError: a mirror that is no address.
+    """
+    if mirror and not mirror.startswith(("http://", "https://")):
+        raise ValueError(f"zoo.mirror={mirror}: begin it with http:// or https://")
     path = urlsplit(url).path.lstrip("/")
     moved = f"{mirror.rstrip('/')}/{path}" if mirror else url
     return f"{moved.rstrip('/')}/"

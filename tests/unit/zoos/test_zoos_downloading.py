@@ -270,3 +270,8 @@ def test_unknown_facts_are_named():
 def test_a_download_has_files():
     with pytest.raises(ValueError, match="name the files"):
         Download("zoo", "http://127.0.0.1/", {})
+
+
+def test_a_mirror_without_protocol_is_refused(zoo):
+    text = refused(zoo(mirror="127.0.0.1:8000"), ValueError)
+    assert "begin it with http://" in text
