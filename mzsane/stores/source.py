@@ -16,8 +16,8 @@ from mzsane.zoos import Builder, ModelRecord, Skipped, read_zoo
 
 _TRANSFER = {"folder", "mirror", "retries", "pause", "timeout"}  # decide nothing of what is read
 _EXAMPLE = (
-    "{_target_: mzsane.architectures.Architecture, target: module.Class, input_shape: [1, 28, 28], "
-    "classes: 10, trusted: true}"
+    "{_target_: mzsane.architectures.Architecture, target: module.Class, arguments: {}, "
+    "input_shape: [1, 28, 28], classes: 10, trusted: true}"
 )
 
 

@@ -4,6 +4,8 @@ import csv
 
 import pytest
 import torch
+import yaml
+from hydra.utils import instantiate
 from torch import nn
 
 from mzsane.architectures import Architecture
@@ -94,8 +96,10 @@ def test_a_folder_that_is_not_named_is_asked_for(tmp_path):
 
 @pytest.mark.parametrize("wrong", ["mlp", {"target": "a.B"}, Mine()])
 def test_what_says_not_how_to_build_a_network_is_refused(tmp_path, wrong):
-    with pytest.raises(ValueError, match="target: module"):
+    with pytest.raises(ValueError, match="says not how to build a network; give") as refusal:
         Source.of_folder(tmp_path, tmp_path, architecture=wrong)
+    example = yaml.safe_load(str(refusal.value).partition("; give ")[2])
+    Source.of_folder(tmp_path, tmp_path, architecture=instantiate(example))
 
 
 def test_a_store_dir_that_cannot_be_made_is_named(folder, tmp_path):
