@@ -99,7 +99,7 @@ def test_what_says_not_how_to_build_a_network_is_refused(tmp_path, wrong):
     with pytest.raises(ValueError, match="says not how to build a network; give") as refusal:
         Source.of_folder(tmp_path, tmp_path, architecture=wrong)
     example = yaml.safe_load(str(refusal.value).partition("; give ")[2])
-    Source.of_folder(tmp_path, tmp_path, architecture=instantiate(example))
+    Source.of_folder(tmp_path, tmp_path, architecture=instantiate(example, _convert_="all"))
 
 
 def test_a_store_dir_that_cannot_be_made_is_named(folder, tmp_path):
