@@ -37,7 +37,7 @@ class Zoo:
     path: str | None = None  # of zoo=folder: a folder, an archive, a Hugging Face repository
     format: str = "auto"  # see mzsane.zoos.read_zoo
     properties: str | None = None  # a table of them; None looks for one in the folder
-    architecture: Any = None  # of all models of zoo=folder; None recognises them
+    architecture: dict[str, Any] | None = None  # of all models of zoo=folder; None recognises them
     symmetry: Any = None  # groups by hand, see mzsane.symmetry; None traces
     trust_pickle: bool = False  # run code that checkpoints contain
     align: bool = True  # bring models into canonical form
@@ -124,6 +124,8 @@ def check(cfg: DictConfig) -> None:
     for key in map(str, cfg):
         if key not in known:  # Hydra lets `+key=value` through
             raise ConfigError(f"{key}: there is no such section{suggest(key, known)}")
+    for key in _idle(cfg.get("zoo")):
+        raise ConfigError(f"zoo.{key}: no source of this zoo reads it; add zoo=folder")
     for name, source in cfg.get("zoo", {}).get("sources", {}).items():
         if "_target_" not in source:
             raise ConfigError(
@@ -137,6 +139,15 @@ def check(cfg: DictConfig) -> None:
         except Exception as error:  # whatever the import of a user's module may raise
             raise ConfigError(f"{path}._target_: cannot find '{target}': {error}") from error
         _check_arguments(path, node, target.rpartition(".")[2], signature)
+
+
+def _idle(zoo: DictConfig | None) -> list[str]:
+    """What is told about a user's own zoo and read by none of the sources."""
+    if zoo is None:
+        return []
+    read = str(OmegaConf.to_container(zoo.sources, resolve=False))
+    told = ("path", "properties", "architecture", "symmetry")
+    return [key for key in told if zoo[key] is not None and f"${{zoo.{key}}}" not in read]
 
 
 def build(node: DictConfig, /, **runtime: Any) -> Any:

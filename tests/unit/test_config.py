@@ -77,11 +77,19 @@ def test_a_published_zoo_downloads_the_epochs_that_it_reads():
         ("model._target_=mzsane.models.Sano", "model._target_: cannot find 'mzsane.models.Sano'"),
         ("sampler.kde_token.draw=tokens", "one of token, layer, joint"),
         ("trainer.max_epochs=1.5", "trainer.max_epochs: 1.5 is not"),
+        ("zoo.path=mine", r"zoo\.path: no source of this zoo reads it; add zoo=folder"),
     ],
 )
 def test_mistakes_are_named_before_anything_is_read(override, message):
     with pytest.raises(ConfigError, match=message):
         check(configure(override))
+
+
+def test_own_checkpoints_take_the_architectures_there_are():
+    cfg = configure("zoo=folder", "zoo.path=mine", "+architecture@zoo.architecture=mlp")
+    check(cfg)
+    source = cfg.zoo.sources.folder
+    assert build(source.architecture).input_shape == (1, 28, 28)
 
 
 def test_ints_pass_for_floats():
