@@ -88,8 +88,8 @@ def test_mistakes_are_named_before_anything_is_read(override, message):
 def test_own_checkpoints_take_the_architectures_there_are():
     cfg = configure("zoo=folder", "zoo.path=mine", "+architecture@zoo.architecture=mlp")
     check(cfg)
-    source = cfg.zoo.sources.folder
-    assert build(source.architecture).input_shape == (1, 28, 28)
+    source = build(cfg.zoo.sources.folder)
+    assert source.reader.keywords["architecture"].input_shape == (1, 28, 28)
 
 
 def test_ints_pass_for_floats():
