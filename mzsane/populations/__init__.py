@@ -2,7 +2,9 @@
 
 from mzsane.populations.conditioning import condition
 from mzsane.populations.engines import Engine
-from mzsane.populations.evaluating import Outcome, evaluate, score
+from mzsane.populations.evaluating import Outcome, evaluate, probabilities, score
+from mzsane.populations.finetuning import finetune
+from mzsane.populations.heads import renew_head, with_classes
 from mzsane.populations.joint import JointTraining, most_together
 from mzsane.populations.population import Population, initialise
 from mzsane.populations.recipes import Recipe, steps_an_epoch
@@ -17,9 +19,13 @@ __all__ = [
     "Training",
     "condition",
     "evaluate",
+    "finetune",
     "fit",
     "initialise",
     "most_together",
+    "probabilities",
+    "renew_head",
     "score",
     "steps_an_epoch",
+    "with_classes",
 ]

@@ -7,10 +7,10 @@ loop serves better, and pays on a GPU. The numbers are the same either way.
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from time import perf_counter
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from joblib import delayed, effective_n_jobs
 from torch import Tensor, nn
 
@@ -19,6 +19,20 @@ from mzsane.processes import one_thread, running
 
 Engine = Literal["process", "vmap"]
 Result = TypeVar("Result")
+
+
+@runtime_checkable
+class Divisible(Protocol):
+    """Models that can be dealt out, such as a population."""
+
+    def __len__(self) -> int:
+        """Number of models."""
+
+    def __getitem__(self, models: slice | Int[Tensor, "_chosen"], /) -> "Divisible":
+        """Some of them: a view for a slice, a copy for indices."""
+
+
+Models = TypeVar("Models", bound=Divisible)
 
 STARTING = 4.0  # seconds until joblib's processes have imported torch, on two cores
 BUDGET = 2**30  # bytes of activations of a vectorised forward pass on a CPU
@@ -29,9 +43,7 @@ def engine_of(population: Population) -> Engine:
     return "process" if population.device.type == "cpu" else "vmap"
 
 
-def spread(
-    work: Callable[[Population], Result], population: Population, workers: int
-) -> list[Result]:
+def spread(work: Callable[[Models], Result], population: Models, workers: int) -> list[Result]:
     """Divide models among processes of one thread each; the results of the parts, in order.
 
     Work that would be done before other processes have started stays in this one, with one thread,
@@ -103,7 +115,7 @@ def activation_bytes(network: nn.Module, images: Tensor) -> int:
     return sum(sizes) * len(images)
 
 
-def _alone(work: Callable[[Population], Result], population: Population) -> Result:
+def _alone(work: Callable[[Models], Result], population: Models) -> Result:
     """A part of the work, in a process of its own."""
     with one_thread():
         return work(population)

@@ -53,6 +53,26 @@ def evaluate(
     return _join(parts)
 
 
+def probabilities(
+    population: Population, split: Split, workers: int = 1
+) -> Float[Tensor, "models images classes"]:
+    """What every model thinks each class's probability is, in evaluation mode; on its device.
+
+    Args:
+        population: the models; they run where their tensors lie.
+        split: the images.
+        workers: processes for models on a CPU, see `mzsane.populations.engines.spread`.
+
+    Raises:
+        ValueError: if the images do not have the architecture's input shape.
+    """
+    require_fitting(population, split)
+    images = split.images.to(population.device)
+    if engine_of(population) == "process":
+        return torch.cat(spread(partial(_softmax_looped, images=images), population, workers))
+    return _softmax_vectorised(population, images)
+
+
 def score(network: nn.Module, split: Split) -> Outcome:
     """What one network makes of a split, as a population of one; it is left in evaluation mode."""
     network.eval()
@@ -92,6 +112,34 @@ def _vectorised(population: Population, split: Split) -> Outcome:
             for part in chunks(network, population, split.images[:BATCH])
         ]
     )
+
+
+@torch.inference_mode()
+def _softmax_looped(
+    population: Population, images: Float[Tensor, "images channels height width"]
+) -> Float[Tensor, "models images classes"]:
+    """One model after the other."""
+    network = population.architecture.build().eval().to(population.device)
+    network.to(memory_format=quickest_order(network))
+    found = []
+    for model in range(len(population)):
+        network.load_state_dict(population.state(model))
+        found.append(torch.cat([network(batch).softmax(-1) for batch in images.split(BATCH)]))
+    return torch.stack(found)
+
+
+@torch.inference_mode()
+def _softmax_vectorised(
+    population: Population, images: Float[Tensor, "images channels height width"]
+) -> Float[Tensor, "models images classes"]:
+    """As many models at once as fit into memory."""
+    network = population.architecture.build().eval().to(population.device)
+    forward = torch.func.vmap(partial(torch.func.functional_call, network), in_dims=(0, None))
+    parts = [
+        torch.cat([forward(part.tensors, batch).softmax(-1) for batch in images.split(BATCH)], 1)
+        for part in chunks(network, population, images[:BATCH])
+    ]
+    return torch.cat(parts)
 
 
 def _score(

@@ -1,6 +1,7 @@
 """Training all models of a population at once, vectorised with `torch.func`."""
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -76,14 +77,21 @@ class JointTraining:
 
     def advance(self) -> None:
         """One pass over the images."""
+        deque(self.steps(), maxlen=0)
+
+    def steps(self) -> Iterator[int]:
+        """As those of `Training`."""
         size = self._recipe.batch_size
+        first = self.epoch * self._steps
         batches = torch.stack(
             [shuffled(seed, self.epoch, len(self._split.images), size) for seed in self._seeds], 1
         ).to(self._device)
         with dropping(self._device, [*self._seeds, self.epoch]):
-            for number, batch in enumerate(batches, start=self.epoch * self._steps):
+            for number, batch in enumerate(batches, start=first):
                 self._step(batch, number)
-        self.epoch += 1
+                if number + 1 == first + self._steps:
+                    self.epoch += 1
+                yield number + 1
 
     def _step(self, batch: Int[Tensor, "models batch"], number: int) -> None:
         images, labels = (tensor[batch] for tensor in self._split)

@@ -1,5 +1,6 @@
 """Training one network on images held in memory."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -53,13 +54,22 @@ class Training:
 
     def advance(self) -> None:
         """One pass over the images; afterwards the network is in training mode."""
+        deque(self.steps(), maxlen=0)
+
+    def steps(self) -> Iterator[int]:
+        """`advance`, step by step, which may be left for good: how many steps have been made.
+
+        Nothing may be drawn from the global random state in between.
+        """
         batches = shuffled(self._seed, self.epoch, len(self._split.images), self._recipe.batch_size)
         first = self.epoch * self._steps
         self._network.train()
         with dropping(self._split.images.device, [self._seed, self.epoch]):
-            for batch, rate in zip(batches, self._rates[first:], strict=False):
-                self._step(batch.to(self._split.images.device), float(rate))
-        self.epoch += 1
+            for number, batch in enumerate(batches, start=first):
+                self._step(batch.to(self._split.images.device), float(self._rates[number]))
+                if number + 1 == first + self._steps:
+                    self.epoch += 1
+                yield number + 1
 
     def _step(self, batch: Int[Tensor, " batch"], rate: float) -> None:
         for group in self._optimizer.param_groups:
