@@ -14,14 +14,14 @@ from mzsane.populations import (
 )
 from mzsane.populations.training import shuffled
 
-RECIPE = Recipe("sgd", lr=0.05, batch_size=16, epochs=1)
+RECIPE = Recipe("sgd", lr=2e-3, batch_size=16, epochs=1)
 
 
 def plain_loop(population, model, split, seed, steps):
     """What a reader of the docstring would write."""
     network = population.architecture.build()
     network.load_state_dict(population.state(model))
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9)
+    optimizer = torch.optim.SGD(network.parameters(), lr=2e-3, momentum=0.9)
     made = 0
     for epoch in range(10):
         for batch in shuffled(seed, epoch, len(split.images), 16):
