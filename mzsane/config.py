@@ -85,6 +85,14 @@ class Preprocess(Inputs):
 
 
 @dataclass
+class UseModel(Preprocess):
+    """What commands share that use a pretrained autoencoder, see `mzsane.opening`."""
+
+    checkpoint: str | None = None  # run folder, checkpoint, folder of save_pretrained, owner/name
+    heads: int | None = None  # of a published file, which does not tell
+
+
+@dataclass
 class Run(Preprocess):
     """The top level of `conf/train.yaml`: a misspelt section is an error."""
 

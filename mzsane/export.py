@@ -12,17 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from mzsane.config import build_all, register_schemas
-from mzsane.runs import CONFIG
+from mzsane.config import build_all
+from mzsane.opening import load_checkpoint, model_of, not_a_record, recorded
 
 if TYPE_CHECKING:
     from mzsane.models import Card, Sane
-
-TARGET = "mzsane.models.Sane"
-PREFIX = "model."  # of the autoencoder in the training system
 
 
 def open_checkpoint(path: Path, licence: str | None = None) -> "tuple[Sane, Card]":
@@ -36,56 +33,12 @@ def open_checkpoint(path: Path, licence: str | None = None) -> "tuple[Sane, Card
         FileNotFoundError: there is no such file, or no `config.yaml` in the run's folder.
         ValueError: it is damaged, contains code, or is of a model that the run does not describe.
     """
-    checkpoint = _load(path)
-    folder = path.absolute().parents[1]
-    cfg = _recorded(folder)
+    checkpoint, cfg = load_checkpoint(path), recorded(path)
+    model = model_of(cfg, checkpoint["state_dict"], path)
     try:
-        model = _model(cfg, checkpoint["state_dict"], path)
-        return model, _card(cfg, folder, checkpoint, licence)
+        return model, _card(cfg, path.absolute().parents[1], checkpoint, licence)
     except OmegaConfBaseException as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"{folder / CONFIG}: not the record of a run ({reason})") from error
-
-
-def _load(path: Path) -> Mapping[str, Any]:
-    """What Lightning saved, without executing anything from it."""
-    import torch
-
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file; give a checkpoint of a run")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # torch raises nearly anything for a damaged file
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"{path}: cannot be loaded: {type(error).__name__}: {reason}") from error
-    if not isinstance(checkpoint, Mapping) or not {"state_dict", "global_step"} <= set(checkpoint):
-        raise ValueError(f"{path}: no checkpoint of a run; give a file of its checkpoints/")
-    return checkpoint
-
-
-def _recorded(folder: Path) -> DictConfig:
-    if not (folder / CONFIG).is_file():
-        raise FileNotFoundError(
-            f"{folder / CONFIG}: there is no such file; a checkpoint is exported from its place in "
-            "the folder of its run, which says of what size the model is"
-        )
-    register_schemas()
-    return OmegaConf.load(folder / CONFIG)
-
-
-def _model(cfg: DictConfig, state: Mapping[str, Any], path: Path) -> "Sane":
-    from mzsane.models import Sane
-
-    settings = OmegaConf.to_container(cfg.model, resolve=True)
-    if settings.pop("_target_", None) != TARGET:
-        raise ValueError(f"{path}: model._target_ of its run is not {TARGET}; save it yourself")
-    ours = {
-        name.removeprefix(PREFIX): tensor.clone()  # the file is mapped, and may be replaced
-        for name, tensor in state.items()
-        if name.startswith(PREFIX)
-    }
-    known = {"d_token": len(ours.get("unembed.weight", ())), "window": cfg.data.window}
-    return Sane.of_state(settings | known, ours, str(path))
+        raise not_a_record(path, error) from error
 
 
 def _card(

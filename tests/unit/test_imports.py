@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "mzsane"
 ROOMS = sorted(path.name for path in PACKAGE.iterdir() if any(path.glob("*.py")))
-COMMANDS = ("train.py", "preprocess.py", "build_zoo.py", "download.py", "export.py")
+COMMANDS = ("train.py", "preprocess.py", "build_zoo.py", "download.py", "export.py", "opening.py")
 DOORS = {  # framework -> where it may come in
     "h5py": {"stores"},
     "hydra": {"config.py", "entry.py", "runs.py", *COMMANDS},

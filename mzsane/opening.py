@@ -1,0 +1,233 @@
+"""Opens a pretrained autoencoder, wherever it lies, and the zoo that goes with it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mzsane.config import Zoo, build_all, register_schemas
+from mzsane.preprocess import stores_of
+from mzsane.runs import CONFIG
+
+if TYPE_CHECKING:
+    from mzsane.models import Sane
+    from mzsane.stores import Source, TokenStore
+
+TARGET = "mzsane.models.Sane"
+PREFIX = "model."  # of the autoencoder in the training system
+CHECKPOINTS = ("best.ckpt", "last.ckpt")  # of a run, the first that is there
+_UNSET = asdict(Zoo())
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A pretrained autoencoder and what is known of it.
+
+    Attributes:
+        model: on the CPU, for evaluation.
+        cfg: configuration of the run that trained it; None where that is not known.
+        name: where it was found, for messages and tables.
+        hash: SHA-256 over names and values of its tensors, the same wherever it lies.
+    """
+
+    model: "Sane"
+    cfg: DictConfig | None
+    name: str
+    hash: str
+
+
+class OpenedZoo(NamedTuple):
+    """The zoo that a command works on.
+
+    Attributes:
+        cfg: a configuration whose sections `zoo`, `tokens` and `parallel` are those in force.
+        sources: by name.
+        stores: of these sources, without what filters leave out.
+    """
+
+    cfg: DictConfig
+    sources: "Mapping[str, Source]"
+    stores: "dict[str, TokenStore]"
+
+
+def open_model(where: str | Path | None, heads: int | None = None) -> Opened:
+    """The autoencoder that a user names.
+
+    Args:
+        where: a run folder, of which the best checkpoint is taken, or else the last; a checkpoint
+            of a run; a folder of `save_pretrained`; ``owner/name`` on the Hugging Face hub; a file
+            of weights under the published names.
+        heads: attention heads of such a file, which leave no trace in its shapes.
+
+    Raises:
+        FileNotFoundError: there is nothing.
+        ValueError: nothing is named, or what is there is damaged, contains code or no such model.
+    """
+    from mzsane.models import Sane
+
+    if where is None:
+        raise ValueError(
+            "which autoencoder? set checkpoint= to a run folder, a checkpoint of a run, a folder "
+            "of save_pretrained or owner/name on the Hugging Face hub"
+        )
+    path = _checkpoint(Path(where))
+    if path.suffix == ".ckpt":
+        checkpoint, cfg = load_checkpoint(path), recorded(path)
+        model = model_of(cfg, checkpoint["state_dict"], path)
+    else:
+        model, cfg = Sane.from_pretrained(where, heads), None
+    return Opened(model, cfg, str(path if path.exists() else where), hash_of(model))
+
+
+def load_checkpoint(path: Path) -> Mapping[str, Any]:
+    """What Lightning saved, without executing anything from it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, contains code, or is no checkpoint of a run.
+    """
+    import torch
+
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file; give a checkpoint of a run")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # torch raises nearly anything for a damaged file
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{path}: cannot be loaded: {type(error).__name__}: {reason}") from error
+    if not isinstance(checkpoint, Mapping) or not {"state_dict", "global_step"} <= set(checkpoint):
+        raise ValueError(f"{path}: no checkpoint of a run; give a file of its checkpoints/")
+    return checkpoint
+
+
+def recorded(checkpoint: Path) -> DictConfig:
+    """The configuration of the run that a checkpoint lies in.
+
+    Raises:
+        FileNotFoundError: it does not lie in a run's folder.
+    """
+    file = checkpoint.absolute().parents[1] / CONFIG
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"{file}: there is no such file; a checkpoint is opened in its place in "
+            "the folder of its run, which says of what size the model is"
+        )
+    register_schemas()
+    return OmegaConf.load(file)
+
+
+def model_of(cfg: DictConfig, state: Mapping[str, Any], path: Path) -> "Sane":
+    """The autoencoder in a run's checkpoint.
+
+    Args:
+        cfg: configuration of the run.
+        state: state dict of the training system.
+        path: of the checkpoint, for messages.
+
+    Raises:
+        ValueError: the run trained something else, or the tensors do not fit its settings.
+    """
+    from mzsane.models import Sane
+
+    try:
+        settings = OmegaConf.to_container(cfg.model, resolve=True)
+        window = cfg.data.window
+    except OmegaConfBaseException as error:
+        raise not_a_record(path, error) from error
+    if settings.pop("_target_", None) != TARGET:
+        raise ValueError(f"{path}: model._target_ of its run is not {TARGET}; save it yourself")
+    ours = {
+        name.removeprefix(PREFIX): tensor.clone()  # the file is mapped, and may be replaced
+        for name, tensor in state.items()
+        if name.startswith(PREFIX)
+    }
+    known = {"d_token": len(ours.get("unembed.weight", ())), "window": window}
+    return Sane.of_state(settings | known, ours, str(path))
+
+
+def not_a_record(checkpoint: Path, error: Exception) -> ValueError:
+    """What to raise where a run's configuration lacks what every run has."""
+    reason = str(error).partition("\n")[0]
+    folder = checkpoint.absolute().parents[1]
+    return ValueError(f"{folder / CONFIG}: not the record of a run ({reason})")
+
+
+def hash_of(model: "Sane") -> str:
+    """SHA-256 over names and values of all tensors, which no file format changes."""
+    import torch
+
+    digest = sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def zoo_of(opened: Opened, cfg: DictConfig) -> OpenedZoo:
+    """The zoo of a command: the one it names, else the one that the autoencoder was trained on.
+
+    Of the latter, what the command says about it (`zoo.epochs`, `zoo.filters`, ...) counts. Tokens
+    of another zoo have the size that the autoencoder takes.
+
+    Args:
+        opened: the autoencoder.
+        cfg: of the command, with the sections of `mzsane.config.Preprocess`.
+
+    Raises:
+        ValueError: no zoo is named and none is known, or stores cannot be made.
+        FileNotFoundError: models or stores are missing and not to be made.
+    """
+    used = _own(opened, cfg) if cfg.zoo.sources else _trained_on(opened, cfg)
+    sources = build_all(used.zoo.sources)
+    return OpenedZoo(used, sources, stores_of(used, sources))
+
+
+def _own(opened: Opened, cfg: DictConfig) -> DictConfig:
+    """The zoo that a command names, in tokens of the autoencoder's size."""
+    used = _open_copy(cfg)
+    told = cfg.tokens or (opened.cfg.tokens if opened.cfg is not None else None)
+    used.tokens = {"scheme": "channel", "batchnorm": "rows"} | dict(told or {})
+    used.tokens.size = opened.model.embed.in_features
+    return used
+
+
+def _trained_on(opened: Opened, cfg: DictConfig) -> DictConfig:
+    """The zoo of the run, with what the command says about it."""
+    if opened.cfg is None:
+        raise ValueError(
+            f"{opened.name}: it is not known on which zoo this was trained; name one, for example "
+            "zoo=digits, or zoo=folder zoo.path=DIR"
+        )
+    used = _open_copy(opened.cfg)
+    if cfg.tokens:
+        used.tokens = {**cfg.tokens, "size": opened.model.embed.in_features}
+    for name, unset in _UNSET.items():
+        if name != "sources" and cfg.zoo[name] != unset:
+            used.zoo[name] = cfg.zoo[name]
+    used.workers, used.parallel = cfg.workers, cfg.parallel
+    return used
+
+
+def _open_copy(cfg: DictConfig) -> DictConfig:
+    """A copy that any section can be put into."""
+    copy = cfg.copy()
+    OmegaConf.set_struct(copy, False)
+    return copy
+
+
+def _checkpoint(path: Path) -> Path:
+    """The checkpoint of a run folder; any other path as it is."""
+    if not (path / CONFIG).is_file():
+        return path
+    found = [path / "checkpoints" / name for name in CHECKPOINTS]
+    for file in found:
+        if file.is_file():
+            return file
+    raise FileNotFoundError(
+        f"{path}: this run has no checkpoint yet ({' or '.join(CHECKPOINTS)} in checkpoints/); "
+        "let it train, or give another"
+    )
