@@ -40,6 +40,7 @@ def test_fine_tuning_equals_a_plain_loop_after_every_number_of_steps(
 ):
     split = make_noise(population.architecture)  # 60 images: 3 steps an epoch
     few = population[:2]
+    tolerance = 1e-5 if population.architecture.name == "cnn" else 1e-3  # BatchNorm adds rounding
     moments = finetune(few, split, RECIPE, [4, 9], after=[0, 2, 3, 5], engine=engine)
     for name, tensor in few.tensors.items():
         assert torch.equal(moments[0].tensors[name], tensor)
@@ -47,7 +48,7 @@ def test_fine_tuning_equals_a_plain_loop_after_every_number_of_steps(
         for model, seed in enumerate([4, 9]):
             expected = plain_loop(few, model, split, seed, steps)
             for name, tensor in found.state(model).items():
-                torch.testing.assert_close(tensor, expected[name], atol=2e-4, rtol=1e-3)
+                torch.testing.assert_close(tensor, expected[name], atol=tolerance, rtol=tolerance)
 
 
 def test_models_do_not_depend_on_who_is_trained_beside_them(make_noise):
