@@ -1,5 +1,6 @@
 """The processes of a distributed run, of which each sees its share of a batch."""
 
+import torch
 import torch.distributed as dist
 from jaxtyping import Float, Shaped
 from torch import Tensor
@@ -24,6 +25,15 @@ def sum_over_ranks(x: Tensor) -> Tensor:
 def traced_sum_over_ranks(x: Tensor) -> Tensor:
     """The sum of all ranks' tensors; gradients flow back to every rank's."""
     return _Sum.apply(x) if world()[0] > 1 else x
+
+
+def gather_over_ranks(x: Shaped[Tensor, " own"]) -> Shaped[Tensor, " all"]:
+    """All ranks' tensors, of one size, one after the other, as a constant."""
+    if world()[0] == 1:
+        return x
+    gathered = [torch.empty_like(x) for _ in range(world()[0])]
+    dist.all_gather(gathered, x.detach().contiguous())
+    return torch.cat(gathered)
 
 
 def shared_mean(total: Float[Tensor, ""], count: Shaped[Tensor, ""]) -> Float[Tensor, ""]:

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mzsane.losses.ranks import shared_mean, sum_over_ranks
+from mzsane.losses.ranks import gather_over_ranks, shared_mean, sum_over_ranks
 
 Tokens = Float[Tensor, "batch window d_token"]
 Mask = Bool[Tensor, "batch window d_token"]
@@ -24,7 +24,7 @@ class MaskedReconstruction(nn.Module):
     As :math:`\mu` cancels, each error is :math:`(t - \hat t)^2 / (\sigma + \epsilon)^2`. Zoos of
     different scales train together without being standardised beforehand. In a distributed run
     sums go over all ranks, so that the mean of the ranks' losses, and of their gradients, is that
-    of one process with the whole batch; but ``layer`` takes its :math:`\sigma` on each rank.
+    of one process with the whole batch.
 
     Args:
         normalization: whose :math:`\sigma`: ``token``, each token its own (the paper's text);
@@ -89,15 +89,20 @@ class MaskedReconstruction(nn.Module):
 def _layer_spread(
     target: Tokens, mask: Mask, layer: Int[Tensor, "batch window"]
 ) -> Float[Tensor, "batch window 1"]:
-    """Spread of the weights of each token's layer; of static shape, whatever layers there are."""
-    index = layer.flatten()
+    """Spread of the weights of each token's layer; of static shape, whatever layers there are.
+
+    Ranks hold different layers, so they share their tokens' sums, and not those of their layers.
+    """
+    own = layer.flatten()
+    everyone = gather_over_ranks(own)
     # The first place of a layer among all sorted: one number per layer, below the number of tokens.
-    segment = torch.searchsorted(index.sort().values, index)
+    ordered = everyone.sort().values
+    segment, own_segment = (torch.searchsorted(ordered, index) for index in (everyone, own))
 
     def per_layer(values: Tensor) -> Tensor:
-        per_token = values.sum(-1).flatten()
+        per_token = gather_over_ranks(values.sum(-1).flatten())
         sums = torch.zeros_like(per_token).index_add(0, segment, per_token)
-        return sums[segment].view_as(layer).unsqueeze(-1)
+        return sums[own_segment].view_as(layer).unsqueeze(-1)
 
     count = per_layer(mask).clamp(min=1)
     mean = per_layer(target) / count

@@ -171,13 +171,10 @@ def test_unknown_settings_of_reconstruction_are_refused(arguments, message):
         MaskedReconstruction(*arguments)
 
 
-ACROSS_RANKS = ("token", "token_dim", "window", "batch", "none")
-
-
 def shared_losses(prediction, target, mask, layer):
     """Loss and gradient of one shared number, by normalisation."""
     found = []
-    for name in ACROSS_RANKS:
+    for name in NAMES:
         shared = torch.full((), 2.0, dtype=torch.float64, requires_grad=True)
         loss = MaskedReconstruction(name)(prediction * shared, target, mask, layer)
         loss.backward()
