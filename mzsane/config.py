@@ -97,6 +97,7 @@ class Run(Preprocess):
     """The top level of `conf/train.yaml`: a misspelt section is an error."""
 
     resume: bool = True
+    pretrained: str | None = None  # what `mzsane.opening` opens; None starts from random weights
     data: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     loss: dict[str, Any] = field(default_factory=dict)

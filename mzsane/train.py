@@ -8,7 +8,6 @@ python -m mzsane.train -m zoo=digits,printed,digits+printed
 import logging
 import time
 import warnings
-import zipfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -18,11 +17,14 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from mzsane.answering import networks_of
+from mzsane.beforehand import check_beforehand
 from mzsane.config import build, build_all, check
 from mzsane.entry import run
 from mzsane.preprocess import stores_of
 from mzsane.report import report
 from mzsane.runs import claim, leads, record
+from mzsane.starting import checkpoint_of, start_from
+from mzsane.trainers import trainer_of
 
 if TYPE_CHECKING:
     from mzsane.data import ZooData
@@ -50,13 +52,16 @@ def fit(cfg: DictConfig, folder: Path) -> dict[str, float]:
     import pytorch_lightning as pl  # slow to import, and --help and --cfg need it not
 
     _quieten()
+    check_beforehand(cfg)
     sources = build_all(cfg.zoo.sources)
     data = build(cfg.data, stores=stores_of(cfg, sources))
     callbacks = callbacks_of(cfg, sources, data)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     model = build(cfg.model, d_token=data.d_token, window=data.window)
     model.check_positions([size - 1 for size in data.max_positions])
-    trainer = build(
+    if (last := checkpoint_of(folder, model)) is None:
+        start_from(model, cfg.pretrained)
+    trainer = trainer_of(
         cfg.trainer,
         default_root_dir=str(folder),
         callbacks=callbacks,
@@ -75,22 +80,8 @@ def fit(cfg: DictConfig, folder: Path) -> dict[str, float]:
         sources=data.sources,
         networks=networks_of(loss, sources, data),
     )
-    last = _whole(folder / "checkpoints" / "last.ckpt")
     trainer.fit(system, datamodule=data, ckpt_path=last, weights_only=True)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
-
-
-def _whole(checkpoint: Path) -> Path | None:
-    """The checkpoint to go on from, if there is one.
-
-    Raises:
-        ValueError: if it is cut short or no checkpoint.
-    """
-    if checkpoint.exists() and not zipfile.is_zipfile(checkpoint):
-        raise ValueError(
-            f"{checkpoint}: damaged or cut short; remove it, and the run starts from its beginning"
-        )
-    return checkpoint if checkpoint.exists() else None
 
 
 def _quieten() -> None:

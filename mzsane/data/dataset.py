@@ -93,9 +93,11 @@ class WindowDataset(Windows):
         num_models: see `Windows`.
         epochs: see `Windows`.
         pack: see `Windows`.
+        repeat: show the first so many samples again and again: sample ``k`` is sample
+            ``k % repeat``, its permutation and, by its key, its noise included. None never repeats.
 
     Raises:
-        ValueError: as `Windows` and `mixture`; a source without training models.
+        ValueError: as `Windows` and `mixture`; a source without training models; `repeat` below 1.
     """
 
     def __init__(
@@ -108,8 +110,12 @@ class WindowDataset(Windows):
         num_models: int | None = None,
         epochs: Sequence[int] | None = None,
         pack: bool = False,
+        repeat: int | None = None,
     ) -> None:
         super().__init__(stores, window, seed, "train", num_models, epochs, pack)
+        if repeat is not None and repeat < 1:
+            raise ValueError(f"data.repeat={repeat}: at least one sample; null never repeats")
+        self.repeat = repeat
         self.counts = {
             name: sum(len(part.rows) for part in self._parts if part.source == source)
             for source, name in enumerate(self.sources)
@@ -122,6 +128,10 @@ class WindowDataset(Windows):
             source: list(accumulate(len(p.rows) * (p.source == source) for p in self._parts))
             for source in range(len(self.sources))
         }
+
+    def __getitems__(self, keys: Sequence[int]) -> Batch:
+        """The batch of these samples, which have the keys that they repeat."""
+        return super().__getitems__([key % self.repeat for key in keys] if self.repeat else keys)
 
     def _draw(self, keys: Int64[np.ndarray, " samples"]) -> list[list[Cut]]:
         chances = uniforms(names_of(self.seed, SOURCE, keys), 1)[:, 0]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader, DistributedSampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, Subset
 
 from mzsane.data.batch import Batch
 from mzsane.data.dataset import WindowDataset
@@ -35,6 +35,9 @@ class ZooData(pl.LightningDataModule):
             None covers every model, which for a ResNet-18 takes 172 windows of 256 tokens.
         pack: fill the windows of models that are shorter with further models of their source;
             False pads them.
+        repeat: train on the first so many windows only, and validate on the same ones: whether a
+            model can learn them at all. None trains on the whole stream and validates on models
+            that were held out.
         workers: processes that read ahead; 0 reads in the training process.
         seed: of the run.
 
@@ -55,16 +58,19 @@ class ZooData(pl.LightningDataModule):
         epochs: Sequence[int] | None = None,
         validation_windows: int | None = None,
         pack: bool = False,
+        repeat: int | None = None,
         workers: int = 0,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.stores = {name: _opened(store) for name, store in stores.items()}
         self.train_windows = WindowDataset(
-            self.stores, window, seed, mix, temperature, num_models, epochs, pack
+            self.stores, window, seed, mix, temperature, num_models, epochs, pack, repeat
         )
-        self.validation = ValidationWindows(
-            self.stores, window, seed, epochs, validation_windows, pack
+        self.validation: Dataset[Batch] = (
+            Subset(self.train_windows, range(repeat))
+            if repeat
+            else ValidationWindows(self.stores, window, seed, epochs, validation_windows, pack)
         )
         self.window, self.batch_size, self.workers = window, batch_size, workers
         self.samples_per_epoch = samples_per_epoch

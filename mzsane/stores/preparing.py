@@ -12,6 +12,7 @@ from mzsane.stores.listing import Listing, compared
 from mzsane.stores.reading import TokenStore
 from mzsane.stores.source import Source, plain
 from mzsane.stores.writing import write_store
+from mzsane.tokens import Layout
 
 State = Literal["missing", "changed", "grown", "equal"]
 
@@ -45,11 +46,13 @@ def prepare(
 
     Raises:
         FileNotFoundError: a store is missing and `build` is off, or a zoo that cannot be made.
-        ValueError: there are no sources, or a store was written with other token settings.
+        ValueError: there are no sources, token settings are none, or a store was written with
+            others.
         OSError: a store cannot be written.
     """
     if not sources:
         raise ValueError("zoo.sources is empty: name a zoo, for example zoo=digits+printed")
+    Layout.of({}, **tokens)  # refuses wrong settings before models are built for them
     stores = {}
     for name, source in sources.items():
         path = Path(source.store)

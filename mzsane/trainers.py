@@ -1,0 +1,78 @@
+"""Lightning's trainer, with what it cannot do on this machine told in one sentence."""
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from mzsane.config import build
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+_AT_LEAST_ONE = ("accumulate_grad_batches", "log_every_n_steps")
+_REFUSALS = (ValueError, TypeError, ImportError, RuntimeError)  # of Lightning's constructor
+
+
+def trainer_of(node: DictConfig, **runtime: Any) -> "pl.Trainer":
+    """The trainer that `trainer` describes.
+
+    Args:
+        node: the section `trainer`.
+        runtime: callbacks, loggers and the run's folder.
+
+    Raises:
+        ValueError: this machine lacks the device, the device the precision, or Lightning refuses a
+            setting. Lightning itself would put another precision for one that a CPU lacks.
+    """
+    from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+    _check(node)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*AMP with fp16 is not supported on CPU")
+            trainer = build(node, **runtime)
+    except (MisconfigurationException, *_REFUSALS) as error:
+        raise ValueError(f"trainer: {error}") from error
+    _check_precision(str(node.get("precision", "32-true")), trainer)
+    return trainer
+
+
+def _check(node: DictConfig) -> None:
+    """What Lightning takes and fails with later, or refuses in words that name no way out."""
+    import torch
+
+    for name in _AT_LEAST_ONE:
+        if node.get(name) is not None and node[name] < 1:
+            raise ValueError(f"trainer.{name}={node[name]}: at least 1")
+    has_gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
+    if node.get("accelerator") in ("gpu", "cuda") and not has_gpu:
+        raise ValueError(
+            f"trainer.accelerator={node.accelerator}: torch {torch.__version__} finds no GPU here; "
+            "train with trainer=cpu, or look at what nvidia-smi says and whether torch is a build "
+            "for GPUs"
+        )
+
+
+def _check_precision(asked: str, trainer: "pl.Trainer") -> None:
+    """Refuse half precision that a CPU cannot scale; say where bfloat16 is slower than float32."""
+    on_cpu = trainer.strategy.root_device.type == "cpu"
+    if on_cpu and asked in ("16", "16-mixed"):
+        raise ValueError(
+            f"trainer.precision={asked}: a CPU has no mixed float16; set trainer.precision="
+            "bf16-mixed or 32-true"
+        )
+    if on_cpu and asked.startswith("bf16") and not _has_bf16():
+        warnings.warn(
+            f"trainer.precision={asked}: this CPU has no instructions for bfloat16, "
+            "so that it is slower than trainer.precision=32-true",
+            stacklevel=1,
+        )
+
+
+def _has_bf16() -> bool:
+    """Whether a CPU multiplies bfloat16; true where torch cannot tell."""
+    import torch
+
+    told = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.6 has it not
+    return all(told.get(name, True) for name in ("avx512_bf16", "bf16"))  # of x86, of ARM
