@@ -93,6 +93,51 @@ class UseModel(Preprocess):
 
 
 @dataclass
+class Analyse(UseModel):
+    """What `embed`, `probe` and `search` share, see `mzsane.analysing`."""
+
+    resume: bool = True
+    device: str = "auto"  # auto, cpu, cuda, ...
+    window: int | None = None  # tokens in one pass; None: of the autoencoder
+    halo: int | None = None  # tokens of context on each side; None: an eighth of the window
+
+
+@dataclass
+class EmbedZoo(Analyse):
+    """The top level of `conf/embed.yaml`."""
+
+    levels: list[str] = field(default_factory=list)
+    format: str = MISSING
+    map: str | None = None
+    colours: list[str] | None = None
+    per_layer: bool = True
+
+
+@dataclass
+class ProbeZoo(Analyse):
+    """The top level of `conf/probe.yaml`."""
+
+    targets: list[str] | None = None
+    features: list[str] = field(default_factory=list)
+    regressors: list[str] = field(default_factory=list)
+    resamples: int = MISSING
+
+
+@dataclass
+class SearchZoo(Analyse):
+    """The top level of `conf/search.yaml`."""
+
+    query: str | None = None
+    k: int = MISSING
+    metric: str = MISSING
+    matched: int = MISSING
+    copies: bool = True
+    near: float = MISSING
+    lineage: bool = True
+    related: float = MISSING
+
+
+@dataclass
 class Run(Preprocess):
     """The top level of `conf/train.yaml`: a misspelt section is an error."""
 
@@ -116,7 +161,8 @@ def register_schemas() -> None:
     # the first that is not null: what the user says, else what the file says
     OmegaConf.register_new_resolver("or", lambda a, b: b if a is None else a, replace=True)
     schemas = {
-        "train": Run, "preprocess": Preprocess, "build_zoo": BuildZoo, "download": DownloadZoo
+        "train": Run, "preprocess": Preprocess, "build_zoo": BuildZoo, "download": DownloadZoo,
+        "embed": EmbedZoo, "probe": ProbeZoo, "search": SearchZoo,
     }  # fmt: skip
     for name, schema in schemas.items():
         ConfigStore.instance().store(name=f"schema_{name}", node=schema)

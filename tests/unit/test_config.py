@@ -9,7 +9,7 @@ from omegaconf import OmegaConf, flag_override
 
 from mzsane.config import CONF_DIR, ConfigError, build, build_all, check, register_schemas, suggest
 
-ENTRIES = {path.stem for path in CONF_DIR.glob("*.yaml")} - {"inputs", "run_folder"}
+ENTRIES = {path.stem for path in CONF_DIR.glob("*.yaml")} - {"inputs", "run_folder", "analyse"}
 OPTIONS = [
     (path.parent.relative_to(CONF_DIR).as_posix(), path.stem)
     for path in sorted(CONF_DIR.glob("*/**/*.yaml"))

@@ -9,7 +9,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "mzsane"
 ROOMS = sorted(path.name for path in PACKAGE.iterdir() if any(path.glob("*.py")))
-COMMANDS = ("train.py", "preprocess.py", "build_zoo.py", "download.py", "export.py", "opening.py")
+COMMANDS = (
+    "train.py", "preprocess.py", "build_zoo.py", "download.py", "export.py", "opening.py",
+    "analysing.py", "embed.py", "probe.py", "search.py",
+)  # fmt: skip
 DOORS = {  # framework -> where it may come in
     "h5py": {"stores"},
     "hydra": {"config.py", "entry.py", "runs.py", *COMMANDS},
@@ -17,7 +20,8 @@ DOORS = {  # framework -> where it may come in
     "pytorch_lightning": {"data/module.py", "systems", "callbacks", "train.py"},
     "matplotlib": {"reports", "images"},
     "PIL": {"images"},
-    "sklearn": {"images"},
+    "sklearn": {"images", "analysis"},
+    "pyarrow": {"analysis"},
     "mlxtend": {"images"},
     "datasets": {"images"},
     "huggingface_hub": {"zoos", "models"},
