@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 
+from mzsane.callbacks.waiting import Gate
 from mzsane.evaluation import Study, read_rows, write_rows
 from mzsane.progress import bars
 
@@ -12,7 +13,8 @@ class SampleAndEvaluate(pl.Callback):
     """Runs a study every n epochs and once training has ended, and keeps its rows.
 
     The study draws from generators of its own, so that training with and without this callback is
-    bit-identical. The rows of the end replace those of earlier epochs at the same step.
+    bit-identical. The rows of the end replace those of earlier epochs at the same step. In a
+    distributed run the first process evaluates, and the others wait for as long as it takes.
 
     Args:
         study: samples, evaluates, and returns tidy rows.
@@ -23,6 +25,10 @@ class SampleAndEvaluate(pl.Callback):
 
     def __init__(self, study: Study, results: str | Path, every_n_epochs: int = 0) -> None:
         self.study, self.results, self.every_n_epochs = study, Path(results), every_n_epochs
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Prepare for waiting, while all processes are here."""
+        self._gate = Gate()
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Evaluate when this epoch is due; the last is left to the end."""
@@ -38,11 +44,12 @@ class SampleAndEvaluate(pl.Callback):
         self._evaluate(trainer, pl_module)
 
     def _evaluate(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        model = pl_module.whole_model()
         if trainer.is_global_zero:
             with bars() as progress:
-                rows = self.study.run(pl_module.model, trainer.global_step, progress)
+                rows = self.study.run(model, trainer.global_step, progress)
             earlier = read_rows(self.results) if self.results.exists() else []
             kept = [row for row in earlier if int(row["step"]) != trainer.global_step]
             if kept + rows:
                 write_rows(self.results, kept + rows)
-        trainer.strategy.barrier("sample_and_evaluate")
+        self._gate.wait()

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mzsane.data import Batch, perturb
 from mzsane.losses import MaskedSums, Step, masked_sums
 from mzsane.systems.behaviour import Networks
+from mzsane.systems.sharding import FullySharded
 
 
 class Pretraining(pl.LightningModule):
@@ -149,6 +150,14 @@ class Pretraining(pl.LightningModule):
                 "longer, or take another scheduler.pct_start"
             ) from error
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def whole_model(self) -> nn.Module | None:
+        """The model with all of its weights; where they are divided, on the first process only.
+
+        It is then a copy on the CPU, for which all processes must ask together.
+        """
+        strategy = self.trainer.strategy
+        return strategy.whole_model() if isinstance(strategy, FullySharded) else self.model
 
     def _step(self, batch: Batch, sigma: float, erase: float) -> tuple[dict[str, Tensor], Tensor]:
         views = batch.values.shape[1]
