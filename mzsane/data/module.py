@@ -6,11 +6,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader, Dataset, DistributedSampler, Subset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from mzsane.data.batch import Batch
 from mzsane.data.dataset import WindowDataset
 from mzsane.data.loader import Loader, as_it_is
+from mzsane.data.sharing import Share
 from mzsane.data.validation import ValidationWindows
 from mzsane.stores import TokenStore
 
@@ -130,15 +131,11 @@ class ZooData(pl.LightningDataModule):
         return self._loader
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """All validation windows in order, divided among the processes.
-
-        So that all have equally many, some show the first windows once more.
-        """
+        """All validation windows in order, divided among the processes."""
         rank, world_size = self._rank()
         return DataLoader(
-            self.validation,
+            Share(self.validation, rank, world_size),
             batch_size=max(self.batch_size // world_size, 1),
-            sampler=DistributedSampler(self.validation, world_size, rank, shuffle=False),
             num_workers=self.workers,
             collate_fn=as_it_is,
             persistent_workers=self.workers > 0,
