@@ -12,12 +12,13 @@ ROOMS = sorted(path.name for path in PACKAGE.iterdir() if any(path.glob("*.py"))
 COMMANDS = (
     "train.py", "preprocess.py", "build_zoo.py", "download.py", "export.py", "opening.py",
     "analysing.py", "embed.py", "probe.py", "search.py",
+    "beforehand.py", "trainers.py",
 )  # fmt: skip
 DOORS = {  # framework -> where it may come in
     "h5py": {"stores"},
     "hydra": {"config.py", "entry.py", "runs.py", *COMMANDS},
     "omegaconf": {"config.py", "entry.py", "runs.py", *COMMANDS},
-    "pytorch_lightning": {"data/module.py", "systems", "callbacks", "train.py"},
+    "pytorch_lightning": {"data/module.py", "systems", "callbacks", "train.py", "trainers.py"},
     "matplotlib": {"reports", "images"},
     "PIL": {"images"},
     "sklearn": {"images", "analysis"},
