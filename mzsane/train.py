@@ -51,6 +51,8 @@ def fit(cfg: DictConfig, folder: Path) -> dict[str, float]:
     """Train, or go on from `checkpoints/last.ckpt`; sample and evaluate as the callbacks say."""
     import pytorch_lightning as pl  # slow to import, and --help and --cfg need it not
 
+    from mzsane.tokens import KINDS
+
     _quieten()
     check_beforehand(cfg)
     sources = build_all(cfg.zoo.sources)
@@ -79,6 +81,7 @@ def fit(cfg: DictConfig, folder: Path) -> dict[str, float]:
         ),
         sources=data.sources,
         networks=networks_of(loss, sources, data),
+        kinds=KINDS,
     )
     trainer.fit(system, datamodule=data, ckpt_path=last, weights_only=True)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}

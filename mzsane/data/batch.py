@@ -17,7 +17,8 @@ class Batch(NamedTuple):
         values: clean weights, zero where padding. View 0 is the canonical form, view 1 the same
             window of the same models with their hidden channels in a random order.
         mask: True where an entry is a weight.
-        positions: token index in the model, layer index, row index; zeros in padding tokens.
+        positions: where each token stands, in the columns of `mzsane.tokens.PLACE`; zeros in
+            padding tokens.
         segment: number of the model in its window, from 0; -1 for tokens that fill up a window.
         source: index of the zoo in `WindowDataset.sources`.
         key: the sample's number, from which its noise is drawn (`mzsane.data.noise`).
@@ -29,7 +30,7 @@ class Batch(NamedTuple):
 
     values: Float[Tensor, "batch view window d_token"]
     mask: Bool[Tensor, "batch window d_token"]
-    positions: Int[Tensor, "batch window 3"]
+    positions: Int[Tensor, "batch window place"]
     segment: Int[Tensor, "batch window"]
     source: Int[Tensor, " batch"]
     key: Int[Tensor, " batch"]

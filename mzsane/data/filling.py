@@ -14,6 +14,7 @@ from mzsane.data.counter import named, permutations
 from mzsane.data.gathering import Orders, Window
 from mzsane.data.windows import WindowPlan
 from mzsane.stores import Shelf
+from mzsane.tokens import PLACE
 
 KEPT = 4  # arrays: the batch in the step, those read ahead, one to fill
 
@@ -87,7 +88,7 @@ def fill(
     """
     values = buffers.take((len(samples), 2, window, d_token))
     mask = np.zeros((len(samples), window, d_token), bool)
-    positions = np.zeros((len(samples), window, 3), np.int64)
+    positions = np.zeros((len(samples), window, len(PLACE)), np.int64)
     segment = np.full((len(samples), window), -1, np.int64)
     shown: dict[int, list[tuple[Cut, np.ndarray]]] = {}
     for at, cuts in enumerate(samples):

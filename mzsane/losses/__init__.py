@@ -2,7 +2,7 @@
 
 from mzsane.losses.behaviour import Behaviour
 from mzsane.losses.contrastive import NTXent
-from mzsane.losses.explained import MaskedSums, masked_sums
+from mzsane.losses.explained import MaskedSums, masked_sums, r_squared
 from mzsane.losses.latents import LatentCycle, LatentNorm, LatentVariance
 from mzsane.losses.reconstruction import MaskedReconstruction
 from mzsane.losses.sane import SaneLoss, Term
@@ -21,4 +21,5 @@ __all__ = [
     "Step",
     "Term",
     "masked_sums",
+    "r_squared",
 ]

@@ -7,15 +7,15 @@ from torch import Tensor
 
 
 class MaskedSums(NamedTuple):
-    """Sums over the real weights of each source; the sums of several batches add up."""
+    """Sums over the real weights of each group; the sums of several batches add up."""
 
-    residual: Float[Tensor, " sources"]
+    residual: Float[Tensor, "*groups"]
     """Squared errors."""
-    weights: Float[Tensor, " sources"]
+    weights: Float[Tensor, "*groups"]
     """How many."""
-    total: Float[Tensor, " sources"]
+    total: Float[Tensor, "*groups"]
     """Target weights."""
-    squares: Float[Tensor, " sources"]
+    squares: Float[Tensor, "*groups"]
     """Squared target weights."""
 
 
@@ -23,10 +23,10 @@ def masked_sums(
     prediction: Float[Tensor, "batch window d_token"],
     target: Float[Tensor, "batch window d_token"],
     mask: Bool[Tensor, "batch window d_token"],
-    source: Int[Tensor, " batch"],
-    num_sources: int,
+    group: Int[Tensor, "batch window"],
+    num_groups: int,
 ) -> MaskedSums:
-    r"""What R² per source needs of one batch, in float64.
+    r"""What R² per group of tokens needs of one batch, in float64.
 
     .. math:: R^2 = 1 - \frac{\mathrm{residual}}{\mathrm{squares} - \mathrm{total}^2 /
               \mathrm{weights}}
@@ -37,11 +37,16 @@ def masked_sums(
         prediction: reconstructed tokens.
         target: clean tokens.
         mask: True where a token holds a weight.
-        source: index of each sample's source, below `num_sources`.
-        num_sources: length of the sums.
+        group: index of each token's group, below `num_groups`.
+        num_groups: length of the sums.
     """
     target = target.double().masked_fill(~mask, 0)
     error = prediction.double().masked_fill(~mask, 0) - target
     terms = (error.square(), mask.double(), target, target.square())
-    empty = target.new_zeros(num_sources)
-    return MaskedSums(*(empty.index_add(0, source, term.sum((1, 2))) for term in terms))
+    empty, group = target.new_zeros(num_groups), group.flatten()
+    return MaskedSums(*(empty.index_add(0, group, term.sum(-1).flatten()) for term in terms))
+
+
+def r_squared(sums: MaskedSums) -> Float[Tensor, "*groups"]:
+    """Explained variance of each group's weights; NaN for a group without any."""
+    return 1 - sums.residual / (sums.squares - sums.total.square() / sums.weights)

@@ -1,18 +1,26 @@
-"""Where a token stands in its model: learned or sinusoidal position encodings."""
+"""Where a token stands in its model: position encodings, and vectors of the layer's kind."""
 
 import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 AXES = ("token", "layer", "row")
+PLACE = (*AXES, "tokens", "layers", "rows", "kind")
+"""Columns of positions: indices of token, layer and row; how many tokens and layers the model has
+and rows the layer; number of the layer's kind. Learned and sinusoidal positions read the first
+three only."""
+NUM_KINDS = 5
+"""Kinds of layers: other, convolution, linear, normalization, recurrent."""
 INIT_STD = 0.02
 """As in GPT-2; the unit spread of `nn.Embedding` drowns the tokens, see `AMPLITUDE`."""
 AMPLITUDE = 0.1
 """Height of the sinusoidal waves. Embedded tokens of weights of size 0.1 have entries of size 0.05,
 which waves of height 1 would drown."""
+PERIOD = 10_000
+"""Ratio of the fastest to the slowest frequency (arXiv:1706.03762)."""
 
 
 class LearnedPositions(nn.Module):
@@ -39,10 +47,10 @@ class LearnedPositions(nn.Module):
             nn.init.normal_(table.weight, std=INIT_STD)
 
     def forward(
-        self, positions: Int[Tensor, "batch window 3"]
+        self, positions: Int[Tensor, "batch window place"]
     ) -> Float[Tensor, "batch window d_model"]:
         """Position vectors; every index must lie in its table (`check`)."""
-        token, layer, row = positions.unbind(-1)
+        token, layer, row = positions[..., :3].unbind(-1)
         return torch.cat([self.token(token) + self.layer(layer), self.row(row)], dim=-1)
 
     def check(self, largest: Sequence[int]) -> None:
@@ -77,27 +85,70 @@ class SinusoidalPositions(nn.Module):
     def __init__(self, d_model: int) -> None:
         super().__init__()
         if d_model % 4:
-            raise ValueError(f"d_model {d_model}: sinusoidal positions need a multiple of 4")
+            raise ValueError(
+                f"d_model {d_model}: sinusoidal and relative positions need a multiple of 4"
+            )
         self.frequencies = d_model // 4
 
     def forward(
-        self, positions: Int[Tensor, "batch window 3"]
+        self, positions: Int[Tensor, "batch window place"]
     ) -> Float[Tensor, "batch window d_model"]:
         """Position vectors in float32."""
-        # Not a buffer: a model cast to bfloat16 would cast it, and lose the phase of long models.
-        step = torch.arange(self.frequencies, device=positions.device) / self.frequencies
-        angles = positions[..., None] * torch.exp(-math.log(10_000) * step)
-        waves = AMPLITUDE * torch.cat([angles.sin(), angles.cos()], dim=-1)
-        token, layer, row = waves.unbind(-2)
-        return torch.cat([token + layer, row], dim=-1)
+        return _waves(positions[..., :3], self.frequencies)
 
     def check(self, largest: Sequence[int]) -> None:
         """Every index has a vector."""
 
 
+class RelativePositions(SinusoidalPositions):
+    r"""Fixed vectors of how far through its model a token stands, for models of any length.
+
+    Those of `SinusoidalPositions` with :math:`E(10000 \, p / n)` in place of :math:`E(p)`, where
+    :math:`n` is the number of tokens or layers of the model, or of rows of the layer: whatever its
+    length, a model extends over the 10,000 places for which these frequencies were chosen. The
+    slowest wave then turns by about one radian over a model, and the fastest tells apart the
+    neighbours among a million tokens.
+    """
+
+    def forward(
+        self, positions: Int[Tensor, "batch window place"]
+    ) -> Float[Tensor, "batch window d_model"]:
+        """Position vectors in float32.
+
+        Raises:
+            ValueError: if `positions` lack the numbers of tokens, layers and rows.
+        """
+        index, extent = _complete(positions)[..., :6].unflatten(-1, (2, 3)).unbind(-2)
+        share = index / extent.clamp(min=1)  # padding has no extent, and must not become NaN
+        return _waves(PERIOD * share, self.frequencies)
+
+
+class KindVectors(nn.Module):
+    """A learned vector for each kind of layer, added to the position vectors of its tokens.
+
+    Args:
+        d_model: width of a vector.
+    """
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(NUM_KINDS, d_model)
+        nn.init.normal_(self.table.weight, std=INIT_STD)
+
+    def forward(
+        self, positions: Int[Tensor, "batch window place"]
+    ) -> Float[Tensor, "batch window d_model"]:
+        """The vector of each token's layer.
+
+        Raises:
+            ValueError: if `positions` lack the kind.
+        """
+        return self.table(_complete(positions)[..., PLACE.index("kind")])
+
+
 def make_positions(
     kind: str, d_model: int, max_positions: Sequence[int] | None
-) -> LearnedPositions | SinusoidalPositions:
+) -> LearnedPositions | SinusoidalPositions | RelativePositions:
     """Position encodings by name.
 
     Raises:
@@ -105,8 +156,30 @@ def make_positions(
     """
     if kind == "sinusoidal":
         return SinusoidalPositions(d_model)
+    if kind == "relative":
+        return RelativePositions(d_model)
     if kind != "learned":
-        raise ValueError(f"positions {kind!r}: choose from learned, sinusoidal")
+        raise ValueError(f"positions {kind!r}: choose from learned, sinusoidal, relative")
     if max_positions is None:
         raise ValueError("positions 'learned': max_positions is needed, for token, layer and row")
     return LearnedPositions(d_model, max_positions)
+
+
+def _waves(
+    places: Shaped[Tensor, "batch window 3"], frequencies: int
+) -> Float[Tensor, "batch window d_model"]:
+    """Sines and cosines of token, layer and row, combined as in `LearnedPositions`."""
+    # Not a buffer: a model cast to bfloat16 would cast it, and lose the phase of long models.
+    step = torch.arange(frequencies, device=places.device) / frequencies
+    angles = places[..., None] * torch.exp(-math.log(PERIOD) * step)
+    token, layer, row = (AMPLITUDE * torch.cat([angles.sin(), angles.cos()], dim=-1)).unbind(-2)
+    return torch.cat([token + layer, row], dim=-1)
+
+
+def _complete(positions: Int[Tensor, "batch window place"]) -> Int[Tensor, "batch window place"]:
+    if positions.shape[-1] != len(PLACE):
+        raise ValueError(
+            f"positions of {positions.shape[-1]} columns: relative positions and layer_kind need "
+            f"all of {', '.join(PLACE)}; take the positions of a mzsane.tokens.Layout"
+        )
+    return positions

@@ -6,13 +6,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from mzsane.models.head import POOLINGS, ProjectionHead, blank, mean_of_real
-from mzsane.models.positions import make_positions
+from mzsane.models.positions import KindVectors, make_positions
 from mzsane.models.pretrained import Pretrained
 from mzsane.models.transformer import INIT_STD, Transformer
 
 Values = Float[Tensor, "batch window d_token"]
 Latents = Float[Tensor, "batch window latent"]
-Positions = Int[Tensor, "batch window 3"]
+Positions = Int[Tensor, "batch window place"]
 Segment = Int[Tensor, "batch window"]
 INITS = ("torch", "published")
 OUR_OWN = ("self", "__class__")
@@ -36,7 +36,8 @@ class Sane(Pretrained):
         layers: blocks of the encoder, and of the decoder.
         latent: entries per latent.
         window: tokens per window; only a projection head that concatenates is bound to it.
-        positions: ``learned`` tables or ``sinusoidal``, which have no maximum.
+        positions: ``learned`` tables; ``sinusoidal``, which have no maximum; ``relative``, waves of
+            the position over the length of its model.
         max_positions: rows of the learned tables of token, layer and row index; other positions
             need none.
         projection: outputs of the projection head.
@@ -46,6 +47,7 @@ class Sane(Pretrained):
         dropout: probability, in the blocks of both transformers.
         init: of the linear layers outside of the transformers: ``torch``, its own, by the width of
             a layer; ``published``, normal of spread 0.02 without biases, as everywhere in GPT-2.
+        layer_kind: add a learned vector of its layer's kind to each token's position.
 
     Raises:
         ValueError: if sizes do not divide, learned positions have no maxima, or a name is unknown.
@@ -65,6 +67,7 @@ class Sane(Pretrained):
         dropout: float = 0.0,
         pooling: str = "concatenate",
         init: str = "torch",
+        layer_kind: bool = False,
     ) -> None:
         given = locals().items()
         super().__init__({name: value for name, value in given if name not in OUR_OWN})
@@ -82,6 +85,7 @@ class Sane(Pretrained):
         self.unembed = nn.Linear(d_model, d_token)
         pooled = latent if pooling == "mean" else window * latent
         self.head = ProjectionHead(pooled, projection)
+        self.kind = KindVectors(d_model) if layer_kind else None
         if init == "published":
             for linear in (self.embed, self.compress, self.expand, self.unembed, *self.head.layers):
                 _start_as_published(linear)
@@ -100,7 +104,8 @@ class Sane(Pretrained):
 
         Args:
             values: tokens.
-            positions: token, layer and row index of each token; see `check_positions`.
+            positions: token, layer and row index of each token; relative positions and
+                `layer_kind` also need the further columns of `mzsane.models.positions.PLACE`.
             segment: number of each token's model in its window, -1 for padding; None says that
                 each window is filled by one model.
         """
@@ -137,12 +142,13 @@ class Sane(Pretrained):
         """Refuse data beyond the position tables, once, before a step indexes outside of them.
 
         Args:
-            largest: token, layer and row index, each the largest of all data to be seen.
+            largest: token, layer and row index, each the largest of all data to be seen; further
+                columns of positions have no maximum.
 
         Raises:
             ValueError: if one has no row in its table.
         """
-        self.positions.check(largest)
+        self.positions.check(largest[:3])
 
     @property
     def num_parameters(self) -> int:
@@ -152,7 +158,9 @@ class Sane(Pretrained):
     def _position(
         self, positions: Positions, segment: Segment | None
     ) -> Float[Tensor, "batch window d_model"]:
-        return self.positions(blank(positions, segment)).to(self.embed.weight.dtype)
+        positions = blank(positions, segment)
+        vectors = self.positions(positions).to(self.embed.weight.dtype)
+        return vectors if self.kind is None else vectors + self.kind(positions)
 
 
 def _choose(name: str, value: str, known: Sequence[str]) -> None:

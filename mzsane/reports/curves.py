@@ -23,6 +23,8 @@ _LOWEST_R2 = -1.0  # an untrained model's R² has no lower bound and would flatt
 def loss_curves(metrics: Sequence[Metrics], path: Path) -> None:
     """Draw the losses of training and validation, and below them R² per source.
 
+    R² per kind of layer is left to the tables: each source has up to five.
+
     Args:
         metrics: as `read_metrics` gives them.
         path: PNG file; replaced whole.
@@ -74,7 +76,9 @@ def _logarithmic(axes: "matplotlib.axes.Axes") -> None:
 def _r_squared(axes: "matplotlib.axes.Axes", metrics: Sequence[Metrics]) -> None:
     """One line per source; 1 is a perfect reconstruction, 0 that of the mean weight."""
     lowest = 0.0
-    for index, name in enumerate(n for n in quantities(metrics) if n.startswith(_R2)):
+    names = [name for name in quantities(metrics) if name.startswith(_R2)]
+    sources = [name for name in names if name.rpartition("/")[0] not in names]  # no kind of layer
+    for index, name in enumerate(sources):
         steps, values = series(metrics, name)
         colour = COLOURS[(index + 2) % len(COLOURS)]  # those of the upper panel mean parts
         axes.plot(steps, values, color=colour, label=name.removeprefix(_R2), **_DOTS)

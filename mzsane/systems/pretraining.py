@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from mzsane.data import Batch, perturb
-from mzsane.losses import MaskedSums, Step, masked_sums
+from mzsane.losses import MaskedSums, Step, masked_sums, r_squared
 from mzsane.systems.behaviour import Networks
 from mzsane.systems.sharding import FullySharded
 
@@ -21,8 +21,8 @@ class Pretraining(pl.LightningModule):
 
     View 0 is canonical, view 1 permuted; both are noised, the target of each is its own clean
     window (SANE, arXiv:2406.09997; inhomogeneous zoos, arXiv:2504.10141). Logged as
-    `stage/quantity`; `val/r2/<source>` and `val/mse/<source>` are taken over real weights only,
-    `train/share/<source>` is how much of the epoch came from it.
+    `stage/quantity`; `val/mse/<source>`, `val/r2/<source>` and `val/r2/<source>/<kind of layer>`
+    are taken over real weights only, `train/share/<source>` is how much of the epoch came from it.
 
     Args:
         model: `encode`, `decode` and `project` as `mzsane.models.Sane` has them.
@@ -36,6 +36,8 @@ class Pretraining(pl.LightningModule):
         compile: compile the model's parts in place, which keeps the names in its state dict.
         seed: noise is a function of it and of the sample's number, dropout of it and of the step.
         networks: answer for the models in the windows, where the loss asks; None if it does not.
+        kinds: names of the kinds of layers that the last column of `Batch.positions` numbers;
+            without any, R² is that of whole sources only.
 
     Raises:
         ValueError: if `sigma` is negative or `erase` no share of one.
@@ -54,6 +56,7 @@ class Pretraining(pl.LightningModule):
         compile: bool = False,
         seed: int = 0,
         networks: Networks | None = None,
+        kinds: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
         if sigma < 0 or not 0 <= erase <= 1:
@@ -63,7 +66,7 @@ class Pretraining(pl.LightningModule):
         self.model, self.loss = model, loss
         self.optimizer, self.scheduler, self.total_steps = optimizer, scheduler, total_steps
         self.sources, self.sigma, self.erase, self.seed = sources, sigma, erase, seed
-        self.compile_model, self.networks = compile, networks
+        self.compile_model, self.networks, self.kinds = compile, networks, kinds
         self._shown = torch.zeros(len(sources), dtype=torch.int64)
 
     def setup(self, stage: str) -> None:
@@ -117,20 +120,24 @@ class Pretraining(pl.LightningModule):
         parts, outputs = self._step(batch, 0.0, 0.0)
         self._log_parts(parts, "val", batch)
         views = batch.values.shape[1]
-        mask = batch.mask.repeat_interleave(views, 0)
-        source = batch.source.repeat_interleave(views)
         clean = batch.values.flatten(0, 1)
-        self._sums.append(masked_sums(outputs, clean, mask, source, len(self.sources)))
+        both = (batch.mask, self._groups(batch))
+        mask, group = (part.repeat_interleave(views, 0) for part in both)
+        num_groups = len(self.sources) * max(len(self.kinds), 1)
+        self._sums.append(masked_sums(outputs, clean, mask, group, num_groups))
 
     def on_validation_epoch_end(self) -> None:
-        """Log squared error and R² per source over everything that was held out."""
+        """Log squared error and R² per source, and R² per kind of layer, of all held-out models."""
         totals = [torch.stack(part).sum(0) for part in zip(*self._sums, strict=True)]
         reduced = (self.trainer.strategy.reduce(total, reduce_op="sum") for total in totals)
-        sums = MaskedSums(*reduced)
-        errors, scores = (sums.residual / sums.weights).tolist(), r_squared(sums).tolist()
+        parts = MaskedSums(*(total.view(len(self.sources), -1) for total in reduced))
+        whole = MaskedSums(*(total.sum(1) for total in parts))
+        errors, scores = (whole.residual / whole.weights).tolist(), r_squared(whole).tolist()
         for name, error, score in zip(self.sources, errors, scores, strict=True):
             self.log(f"val/mse/{name}", error)
             self.log(f"val/r2/{name}", score)
+        if self.kinds:
+            self._log_kinds(parts)
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Weights decay; norms, biases and position tables do not."""
@@ -179,6 +186,18 @@ class Pretraining(pl.LightningModule):
         )
         return self.loss(step), outputs
 
+    def _groups(self, batch: Batch) -> Int[Tensor, "batch window"]:
+        """Source and kind of layer of each token, as one number."""
+        source = batch.source[:, None].expand_as(batch.segment)
+        return source * len(self.kinds) + batch.positions[..., -1] if self.kinds else source
+
+    def _log_kinds(self, sums: MaskedSums) -> None:
+        """R² of each source's kinds of layers, of those that it has."""
+        scores = r_squared(sums).tolist()
+        for source, kind in sums.weights.nonzero().tolist():
+            name = f"val/r2/{self.sources[source]}/{self.kinds[kind]}"
+            self.log(name, scores[source][kind])
+
     def _log_parts(self, parts: dict[str, Tensor], stage: str, batch: Batch) -> None:
         for name, value in parts.items():
             shown = stage == "train" and name == "loss"
@@ -193,8 +212,3 @@ class Pretraining(pl.LightningModule):
     def _shown_by_all(self) -> Int[Tensor, " sources"]:
         """Samples of each source in this epoch, of all ranks; a collective."""
         return self.trainer.strategy.reduce(self._shown.clone(), reduce_op="sum")  # works in place
-
-
-def r_squared(sums: MaskedSums) -> Float[Tensor, " sources"]:
-    """Explained variance of each source's weights; NaN for a source that was not seen."""
-    return 1 - sums.residual / (sums.squares - sums.total.square() / sums.weights)

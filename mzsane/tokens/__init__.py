@@ -3,5 +3,15 @@
 from mzsane.tokens.halo import halo_starts, slice_halo, stitch_halo
 from mzsane.tokens.layers import Layer, Piece
 from mzsane.tokens.layout import Layout
+from mzsane.tokens.places import KINDS, PLACE
 
-__all__ = ["Layer", "Layout", "Piece", "halo_starts", "slice_halo", "stitch_halo"]
+__all__ = [
+    "KINDS",
+    "PLACE",
+    "Layer",
+    "Layout",
+    "Piece",
+    "halo_starts",
+    "slice_halo",
+    "stitch_halo",
+]

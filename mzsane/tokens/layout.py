@@ -20,6 +20,7 @@ from mzsane.tokens.entries import (
 )
 from mzsane.tokens.layers import Layer, channel_matrices, check_settings, place
 from mzsane.tokens.packing import checked, fresh, pack, rows_of, unpack
+from mzsane.tokens.places import kind_of, positions_of
 
 
 @dataclass(frozen=True)
@@ -116,15 +117,17 @@ class Layout:
         return sum(math.prod(shape) for shape in self._floating.values())
 
     @cached_property
-    def positions(self) -> Int[Tensor, "tokens 3"]:
-        """Token index in the model, layer index, row index in the layer (dense: token index)."""
-        counts = torch.tensor([layer.num_tokens for layer in self.layers], dtype=torch.int64)
-        first = torch.tensor([layer.first_token for layer in self.layers], dtype=torch.int64)
-        per_row = torch.tensor([layer.tokens_per_row for layer in self.layers], dtype=torch.int64)
-        token = torch.arange(self.num_tokens)
-        layer = torch.repeat_interleave(counts)
-        row = (token - first[layer]) // per_row[layer]
-        return torch.stack([token, layer, row], dim=1)
+    def kinds(self) -> tuple[str, ...]:
+        """Kind of each layer, one of `mzsane.tokens.KINDS`."""
+        return tuple(kind_of(layer, self._floating) for layer in self.layers)
+
+    @cached_property
+    def positions(self) -> Int[Tensor, "tokens place"]:
+        """Where each token stands, in the columns of `mzsane.tokens.PLACE`.
+
+        In a dense layout the row index is that of the token in its layer.
+        """
+        return positions_of(self.layers, self.kinds)
 
     @cached_property
     def mask(self) -> Bool[Tensor, "tokens d_token"]:

@@ -59,11 +59,11 @@ def test_packed_samples_are_functions_of_seed_and_number(stores, batch):
         assert torch.equal(part[0], getattr(batch, name)[17]), name
 
 
-@pytest.mark.parametrize("positions", ["learned", "sinusoidal"])
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal", "relative"])
 def test_a_token_influences_its_own_model_only(batch, positions):
     torch.manual_seed(0)
-    largest = (batch.positions.amax((0, 1)) + 1).tolist()
-    model = Sane(batch.values.shape[-1], 16, 2, 2, 4, 50, positions, largest)
+    largest = (batch.positions[..., :3].amax((0, 1)) + 1).tolist()
+    model = Sane(batch.values.shape[-1], 16, 2, 2, 4, 50, positions, largest, layer_kind=True)
     for parameter in model.encoder.parameters():
         parameter.data.mul_(10)  # attention moves a lot from token to token
     at = next(at for at in range(24) if batch.segment[at].max() > 1)
@@ -77,9 +77,10 @@ def test_a_token_influences_its_own_model_only(batch, positions):
         assert moved[windows[2] == 1].all()
 
 
-def test_a_packed_model_is_encoded_as_it_is_by_itself(batch):
+@pytest.mark.parametrize("positions", ["sinusoidal", "relative"])
+def test_a_packed_model_is_encoded_as_it_is_by_itself(batch, positions):
     torch.manual_seed(0)
-    model = Sane(batch.values.shape[-1], 16, 2, 2, 4, 50, "sinusoidal")
+    model = Sane(batch.values.shape[-1], 16, 2, 2, 4, 50, positions, layer_kind=True)
     latents, tokens = model(batch.values[:, 0], batch.positions, batch.segment)
     for at in range(4):
         for place in pieces(batch, at):

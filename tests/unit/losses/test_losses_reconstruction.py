@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from mzsane.losses import MaskedReconstruction, masked_sums
+from mzsane.losses import MaskedReconstruction
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 NAMES = ["token", "token_dim", "window", "layer", "batch", "none"]
@@ -127,39 +127,8 @@ def test_a_batch_without_weights_costs_nothing(name):
 def test_no_shape_depends_on_the_data(name):
     with torch.device("meta"):  # where reading a value is an error
         values, mask = torch.zeros(2, 3, 4), torch.zeros(2, 3, 4, dtype=torch.bool)
-        layer, source = torch.zeros(2, 3, dtype=torch.int64), torch.zeros(2, dtype=torch.int64)
+        layer = torch.zeros(2, 3, dtype=torch.int64)
     assert MaskedReconstruction(name)(values, values, mask, layer).shape == ()
-    assert masked_sums(values, values, mask, source, 2).residual.shape == (2,)
-
-
-def test_sums_of_batches_give_r_squared_of_each_source():
-    batches = [random_batch(seed) for seed in range(3)]
-    sources = [torch.tensor(s) for s in ([0, 2, 0], [2, 2, 0], [0, 0, 2])]
-    sums = [
-        torch.stack(masked_sums(p, t, mask, source, 4))
-        for (p, t, mask, _), source in zip(batches, sources, strict=True)
-    ]
-    residual, weights, total, squares = sum(sums)
-    r_squared = 1 - residual / (squares - total**2 / weights)
-    for k in (0, 2):
-        pairs = [
-            (p[s == k][mask[s == k]], t[s == k][mask[s == k]])
-            for (p, t, mask, _), s in zip(batches, sources, strict=True)
-        ]
-        p, t = (torch.cat(x) for x in zip(*pairs, strict=True))
-        expected = 1 - (p - t).square().sum() / (t - t.mean()).square().sum()
-        torch.testing.assert_close(r_squared[k], expected)
-    assert weights[1] == weights[3] == 0
-
-
-def test_padding_is_in_no_sum():
-    prediction, target, mask, _ = random_batch()
-    source = torch.zeros(3, dtype=torch.int64)
-    expected = masked_sums(prediction, target, mask, source, 1)
-    found = masked_sums(
-        prediction.masked_fill(~mask, float("nan")), target.masked_fill(~mask, 5), mask, source, 1
-    )
-    assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
 
 
 @pytest.mark.parametrize(

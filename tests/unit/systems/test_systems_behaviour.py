@@ -11,7 +11,7 @@ from mzsane.data.noise import counter_choice
 from mzsane.losses import Behaviour, MaskedReconstruction, NTXent, SaneLoss, Term
 from mzsane.models import Sane
 from mzsane.systems import Answering, Networks, Pretraining
-from mzsane.tokens import Layout
+from mzsane.tokens import PLACE, Layout
 
 MLP = Architecture("mzsane.architectures.MLP", {"width": [6, 5]}, (1, 4, 4), 3)
 OTHER = Architecture("mzsane.architectures.MLP", {"width": [4]}, (1, 4, 4), 2)
@@ -40,7 +40,7 @@ def batch():
     shelf = torch.tensor([0, 1, 0, 2])
     values = torch.zeros(4, 2, WINDOW, D_TOKEN)
     mask = torch.zeros(4, WINDOW, D_TOKEN, dtype=torch.bool)
-    positions = torch.zeros(4, WINDOW, 3, dtype=torch.int64)
+    positions = torch.zeros(4, WINDOW, len(PLACE), dtype=torch.int64)
     for at, number in enumerate(shelf.tolist()):
         architecture, layout = ((MLP, LAYOUTS[0]), (OTHER, LAYOUTS[1]))[number % 2]
         tokens = layout.tokenize(architecture.build(seed=at).state_dict())

@@ -11,15 +11,12 @@ from mzsane.losses import (
     LatentCycle,
     LatentNorm,
     MaskedReconstruction,
-    MaskedSums,
     NTXent,
     SaneLoss,
     Term,
-    masked_sums,
 )
 from mzsane.models import Sane
 from mzsane.systems import Pretraining
-from mzsane.systems.pretraining import r_squared
 
 D_TOKEN, WINDOW = 6, 5
 
@@ -81,8 +78,13 @@ def system(model=sane, **settings):
     )
 
 
-def test_only_the_weights_of_linear_layers_decay():
-    module = system()
+def with_kinds():
+    return Sane(D_TOKEN, 8, 2, 1, 3, WINDOW, positions="relative", layer_kind=True)
+
+
+@pytest.mark.parametrize("model", [sane, with_kinds])
+def test_only_the_weights_of_linear_layers_decay(model):
+    module = system(model)
     decayed, free = module.configure_optimizers()["optimizer"].param_groups
     names = {id(p): name for name, p in module.model.named_parameters()}
     assert len(decayed["params"]) + len(free["params"]) == len(names)
@@ -149,23 +151,15 @@ def test_weighted_terms_are_trained_and_logged_by_name(batch):
     torch.testing.assert_close(parts["loss"], plain["loss"] + 0.5 * parts["cycle"])
 
 
-def test_r_squared_is_that_of_the_real_weights_of_each_source(batch):
-    prediction = batch.values[:, 0] + 0.1
-    prediction[~batch.mask] = 9.0
-    sums = masked_sums(prediction, batch.values[:, 0], batch.mask, batch.source, 3)
-    scores = r_squared(MaskedSums(*sums))
-    for source in range(2):
-        real = batch.values[:, 0][batch.source == source][batch.mask[batch.source == source]]
-        assert scores[source].item() == pytest.approx(1 - 0.01 / real.var(correction=0).item())
-    assert scores[2].isnan()
+def quick_trainer(folder):
+    return pl.Trainer(
+        default_root_dir=folder, accelerator="cpu", max_epochs=1, logger=False,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
 
 
 def test_every_source_has_its_own_metrics(batch, tmp_path):
-    module = system()
-    trainer = pl.Trainer(
-        default_root_dir=tmp_path, accelerator="cpu", max_epochs=1, logger=False,
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-    )  # fmt: skip
+    module, trainer = system(), quick_trainer(tmp_path)
     one, two = (DataLoader([batch] * n, batch_size=None, collate_fn=as_it_is) for n in (1, 2))
     trainer.fit(module, one, two)
     found = {name: float(value) for name, value in trainer.callback_metrics.items()}
@@ -180,6 +174,41 @@ def test_every_source_has_its_own_metrics(batch, tmp_path):
         variance = batch.values[mine][real].var(correction=0).item()
         assert found[f"val/mse/{name}"] == pytest.approx(error)
         assert found[f"val/r2/{name}"] == pytest.approx(1 - error / variance, abs=1e-6)
+
+
+@pytest.fixture
+def packed(batch):
+    """The first window holds two models, of other kinds of layers, and padding."""
+    kinds = torch.tensor([[0, 2, 2, 1, 0], [2, 2, 1, 1, 1], [0, 0, 0, 0, 0]])
+    positions = torch.cat([batch.positions, kinds[..., None]], dim=-1)
+    segment = torch.zeros_like(batch.segment)
+    segment[0] = torch.tensor([0, 0, 1, 1, -1])
+    mask = batch.mask & (segment >= 0)[..., None]
+    values = batch.values * mask[:, None]
+    return batch._replace(
+        values=values, mask=mask, positions=positions, segment=segment, mixed=True
+    )
+
+
+def test_r_squared_of_a_kind_of_layer_is_that_of_its_real_weights(packed, tmp_path):
+    module, trainer = system(kinds=("x", "y", "z", "unseen")), quick_trainer(tmp_path)
+    loaders = [DataLoader([packed] * 2, batch_size=None, collate_fn=as_it_is)] * 2
+    trainer.fit(module, *loaders)
+    found = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    with torch.no_grad():
+        outputs = module._step(packed, 0.0, 0.0)[1].unflatten(0, (3, 2))
+    members = {}
+    for at, view, place, entry in torch.cartesian_prod(*map(torch.arange, outputs.shape)).tolist():
+        if packed.mask[at, place, entry]:
+            name = f"{'ab'[packed.source[at]]}/{'xyz'[packed.positions[at, place, -1]]}"
+            pair = outputs[at, view, place, entry].item(), packed.values[at, view, place, entry]
+            members.setdefault(name, []).append(pair)
+    assert sorted(members) == ["a/x", "a/y", "a/z", "b/y", "b/z"]
+    assert {name for name in found if name.count("/") == 3} == {f"val/r2/{n}" for n in members}
+    for name, pairs in members.items():
+        output, target = torch.tensor(pairs, dtype=torch.float64).unbind(1)
+        explained = 1 - (output - target).square().mean() / target.var(correction=0)
+        assert found[f"val/r2/{name}"] == pytest.approx(explained.item(), abs=1e-5)
 
 
 def test_segments_reach_the_model_only_where_windows_are_mixed(batch):

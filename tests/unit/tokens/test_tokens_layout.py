@@ -176,7 +176,7 @@ def test_positions_count_rows_within_layers(state, size, batchnorm):
         for row in range(block.rows)
         for _ in range(-(-block.columns // layout.size))
     ]
-    assert layout.positions.tolist() == [[i, *pair] for i, pair in enumerate(expected)]
+    assert layout.positions[:, :3].tolist() == [[i, *pair] for i, pair in enumerate(expected)]
 
 
 @settings(deadline=None)
@@ -188,7 +188,7 @@ def test_dense_positions_count_tokens_within_layers(state, size, batchnorm):
         for layer, block in enumerate(layout.layers)
         for token in range(-(-block.rows * block.columns // layout.size))
     ]
-    assert layout.positions.tolist() == [[i, *pair] for i, pair in enumerate(expected)]
+    assert layout.positions[:, :3].tolist() == [[i, *pair] for i, pair in enumerate(expected)]
 
 
 @settings(deadline=None)
