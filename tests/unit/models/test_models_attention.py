@@ -65,8 +65,8 @@ from mzsane.models import Sane
 
 torch.set_num_threads(1)
 torch.manual_seed(0)
-model = Sane(6, 32, 2, 2, 8, 8, positions="sinusoidal")
-values, positions = torch.randn(2, 8, 6), torch.randint(0, 50, (2, 8, 3))
+model = Sane(6, 32, 2, 2, 8, 8, positions="relative", layer_kind=True)
+values, positions = torch.randn(2, 8, 6), torch.randint(0, 5, (2, 8, 7))
 segments = None, torch.tensor([[0] * 5 + [1] * 3, [0] * 4 + [-1] * 4])
 expected = [model(values, positions, segment) for segment in segments]
 names = list(model.state_dict())

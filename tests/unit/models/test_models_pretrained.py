@@ -66,7 +66,14 @@ def equal(a, b):
     return ours.keys() == theirs.keys() and all(torch.equal(ours[n], theirs[n]) for n in ours)
 
 
-@pytest.mark.parametrize("kind", [{"positions": "sinusoidal"}, {"max_positions": (20, 4, 6)}])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"positions": "sinusoidal"},
+        {"max_positions": (20, 4, 6)},
+        {"positions": "relative", "layer_kind": True},
+    ],
+)
 def test_a_saved_model_is_loaded_bit_for_bit(kind, tmp_path):
     model = Sane(**SIZES, **kind)
     model.save_pretrained(tmp_path / "saved")

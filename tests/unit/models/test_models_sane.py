@@ -8,10 +8,17 @@ from mzsane.config import CONF_DIR, build, register_schemas
 from mzsane.models import Sane
 
 SIZES = {"d_token": 6, "d_model": 16, "heads": 2, "layers": 2, "latent": 4, "window": 5}
-KINDS = [{"max_positions": [20, 4, 6]}, {"positions": "sinusoidal"}]
+KINDS = {
+    "learned": {"max_positions": [20, 4, 6]},
+    "sinusoidal": {"positions": "sinusoidal"},
+    "relative": {"positions": "relative"},
+    "relative with kinds": {"positions": "relative", "layer_kind": True},
+    "learned with kinds": {"max_positions": [20, 4, 6], "layer_kind": True},
+}
+every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
 
-@pytest.fixture(params=KINDS, ids=["learned", "sinusoidal"])
+@pytest.fixture(params=KINDS.values(), ids=KINDS)
 def model(request):
     torch.manual_seed(0)
     model = Sane(**SIZES, **request.param)
@@ -25,9 +32,10 @@ def model(request):
 def batch():
     generator = torch.Generator().manual_seed(1)
     values = torch.randn(3, 5, 6, generator=generator)
-    positions = torch.stack(
-        [torch.randint(0, n, (3, 5), generator=generator) for n in (20, 4, 6)], dim=-1
-    )
+    index = [torch.randint(0, n, (3, 5), generator=generator) for n in (20, 4, 6)]
+    extents = [torch.full((3, 5), n) for n in (20, 4, 6)]
+    kind = torch.randint(0, 5, (3, 5), generator=generator)
+    positions = torch.stack([*index, *extents, kind], dim=-1)
     segment = torch.tensor([[0] * 5, [0] * 3 + [-1] * 2, [0] + [-1] * 4])
     return values, positions, segment
 
@@ -112,7 +120,7 @@ def test_gradients_reach_every_parameter(model, batch):
     assert not unreached
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=["learned", "sinusoidal"])
+@every_kind
 def test_the_seed_decides_the_initial_weights(kind):
     models = []
     for seed in (3, 3, 4):
@@ -170,7 +178,7 @@ def test_dropout_acts_in_training_only(batch):
     assert torch.equal(model.encode(*batch), model.encode(*batch))
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=["learned", "sinusoidal"])
+@every_kind
 def test_a_model_cast_to_bfloat16_stays_near_the_original(kind, batch):
     torch.manual_seed(0)
     model = Sane(**SIZES, **kind)
@@ -178,6 +186,74 @@ def test_a_model_cast_to_bfloat16_stays_near_the_original(kind, batch):
     expected = model(values, positions, segment)[1][segment >= 0]
     found = model.bfloat16()(values.bfloat16(), positions, segment)[1][segment >= 0]
     torch.testing.assert_close(found.float(), expected, atol=0.05, rtol=0.05)
+
+
+def neighbours(kind, tokens):
+    """Vectors of the middle of a model of so many tokens, as far as three tokens."""
+    positions = torch.zeros(1, 4, 7, dtype=torch.int64)
+    positions[..., 0] = tokens // 2 + torch.arange(4)
+    positions[..., 3:6] = torch.tensor([tokens, 60, 500])
+    return Sane(**{**SIZES, "d_model": 128}, positions=kind).positions(positions)[0]
+
+
+@pytest.mark.parametrize("tokens", [48, 50_000, 1_000_000])
+def test_relative_positions_tell_neighbours_of_long_models_apart(tokens):
+    vectors = neighbours("relative", tokens)
+    assert (vectors[0] - vectors[1]).norm() > 1e-3 * vectors[0].norm()
+    # and what tells them apart is no rounding: in float64 they differ by as much
+    places = (tokens // 2 + torch.arange(2).double()) / tokens
+    angles = places[:, None] * 10_000 ** (1 - torch.arange(32) / 32)
+    waves = 0.1 * torch.cat([angles.sin(), angles.cos()], dim=-1)
+    torch.testing.assert_close(
+        (vectors[0] - vectors[1])[:64].double(), waves[0] - waves[1], atol=2e-4, rtol=0
+    )
+
+
+def test_relative_positions_are_those_of_the_same_share_of_any_model(batch):
+    model = Sane(**SIZES, positions="relative")
+    larger = batch[1].clone()
+    larger[..., :6] *= 5
+    torch.testing.assert_close(model.positions(larger), model.positions(batch[1]))
+    larger[..., 3] += 1
+    assert not torch.allclose(model.positions(larger), model.positions(batch[1]))
+
+
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal", "relative"])
+def test_the_kind_of_a_layer_matters_where_it_is_asked_for(batch, positions):
+    values, places, _ = batch
+    changed = places.clone()
+    changed[..., 6] = (changed[..., 6] + 1) % 5
+    for layer_kind in (False, True):
+        model = Sane(**SIZES, positions=positions, max_positions=[20, 4, 6], layer_kind=layer_kind)
+        same = torch.equal(model.encode(values, places), model.encode(values, changed))
+        assert same != layer_kind
+
+
+@pytest.mark.parametrize("settings", [{"positions": "relative"}, {"layer_kind": True}])
+def test_positions_without_extents_and_kinds_are_refused_where_they_are_needed(batch, settings):
+    values, positions, _ = batch
+    model = Sane(**SIZES, **{"positions": "sinusoidal"} | settings)
+    with pytest.raises(ValueError, match="positions of 3 columns: relative positions and"):
+        model.encode(values, positions[..., :3])
+    model.check_positions(positions.flatten(0, 1).amax(0).tolist())
+
+
+@pytest.mark.parametrize("kind", ["learned", "sinusoidal"])
+def test_other_positions_need_the_published_columns_only(batch, kind):
+    values, positions, segment = batch
+    model = Sane(**SIZES, positions=kind, max_positions=[20, 4, 6])
+    found = outputs(model, values, positions[..., :3], segment)
+    for a, b in zip(found, outputs(model, *batch), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_vector_per_kind_changes_no_other_initial_weight():
+    models = []
+    for layer_kind in (False, True):
+        torch.manual_seed(0)
+        models.append(Sane(**SIZES, positions="sinusoidal", layer_kind=layer_kind).state_dict())
+    assert models[1].keys() - models[0].keys() == {"kind.table.weight"}
+    assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
 
 
 def test_sinusoidal_positions_tell_a_million_tokens_apart():
@@ -211,8 +287,9 @@ def test_a_window_of_another_length_is_refused_by_the_head(batch):
         ({"max_positions": [3, 4, 0]}, "three positive numbers"),
         ({"positions": "sinusoidal", "pooling": "max"}, "choose from concatenate, mean"),
         ({"positions": "sinusoidal", "init": "zeros"}, "choose from torch, published"),
-        ({"positions": "rotary"}, "choose from learned, sinusoidal"),
+        ({"positions": "rotary"}, "choose from learned, sinusoidal, relative"),
         ({"positions": "sinusoidal", "d_model": 18}, "multiple of 4"),
+        ({"positions": "relative", "d_model": 18}, "multiple of 4"),
         ({"max_positions": [3, 4, 5], "d_model": 15}, "even width"),
         ({"positions": "sinusoidal", "heads": 3}, "not a multiple of heads 3"),
     ],

@@ -287,6 +287,13 @@ def test_fingerprint_tells_layouts_apart():
     assert Layout.of(state).fingerprint == layouts[0].fingerprint
 
 
+def test_fingerprints_are_those_that_stores_already_have():
+    state = {"a.weight": torch.zeros(3, 2), "a.bias": torch.zeros(3)}
+    layouts = Layout.of(state), Layout.of(state, 4, "dense", "grouped")
+    known = ["0c89bf41b8035536", "4567860a435410ba"]
+    assert [layout.fingerprint[:16] for layout in layouts] == known
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
