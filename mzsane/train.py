@@ -24,7 +24,7 @@ from mzsane.preprocess import stores_of
 from mzsane.report import report
 from mzsane.runs import claim, leads, record
 from mzsane.starting import checkpoint_of, start_from
-from mzsane.trainers import trainer_of
+from mzsane.trainers import in_a_sentence, trainer_of
 
 if TYPE_CHECKING:
     from mzsane.data import ZooData
@@ -44,6 +44,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
         metrics = fit(cfg, folder)
         minutes = (time.monotonic() - started) / 60
         report(folder, {"seed": cfg.seed, "minutes since the last start": f"{minutes:.1f}"})
+        if not (folder / "results.csv").exists():  # whose table was printed
+            _tell(metrics)
     return metrics
 
 
@@ -83,8 +85,15 @@ def fit(cfg: DictConfig, folder: Path) -> dict[str, float]:
         networks=networks_of(loss, sources, data),
         kinds=KINDS,
     )
-    trainer.fit(system, datamodule=data, ckpt_path=last, weights_only=True)
+    with in_a_sentence():
+        trainer.fit(system, datamodule=data, ckpt_path=last, weights_only=True)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def _tell(metrics: Mapping[str, float]) -> None:
+    """Print what validation last found."""
+    for name in sorted(name for name in metrics if name.startswith("val/")):
+        print(f"{name}  {metrics[name]:.4g}")
 
 
 def _quieten() -> None:

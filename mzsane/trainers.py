@@ -1,6 +1,8 @@
 """Lightning's trainer, with what it cannot do on this machine told in one sentence."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
@@ -25,17 +27,30 @@ def trainer_of(node: DictConfig, **runtime: Any) -> "pl.Trainer":
         ValueError: this machine lacks the device, the device the precision, or Lightning refuses a
             setting. Lightning itself would put another precision for one that a CPU lacks.
     """
-    from pytorch_lightning.utilities.exceptions import MisconfigurationException
-
     _check(node)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*AMP with fp16 is not supported on CPU")
-            trainer = build(node, **runtime)
-    except (MisconfigurationException, *_REFUSALS) as error:
-        raise ValueError(f"trainer: {error}") from error
+    with warnings.catch_warnings(), in_a_sentence(*_REFUSALS):
+        warnings.filterwarnings("ignore", ".*AMP with fp16 is not supported on CPU")
+        trainer = build(node, **runtime)
     _check_precision(str(node.get("precision", "32-true")), trainer)
     return trainer
+
+
+@contextmanager
+def in_a_sentence(*refusals: type[Exception]) -> Iterator[None]:
+    """Tell what Lightning refuses as other mistakes of a user are told.
+
+    Args:
+        refusals: exceptions that are refusals here, beside the one that Lightning has for them.
+
+    Raises:
+        ValueError: in their place.
+    """
+    from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+    try:
+        yield
+    except (MisconfigurationException, *refusals) as error:
+        raise ValueError(f"trainer: {' '.join(str(error).split())}") from error
 
 
 def _check(node: DictConfig) -> None:

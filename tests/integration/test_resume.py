@@ -122,6 +122,19 @@ def test_averaged_weights_go_on_as_if_uninterrupted(parts, parts_in, tmp_path, s
     assert watches[1].scores + watches[2].scores == watches[0].scores
 
 
+@pytest.mark.parametrize("step", [0, 1, 2])
+def test_averages_of_accumulated_steps_go_on_as_if_uninterrupted(parts, parts_in, tmp_path, step):
+    def average():
+        return EMAWeightAveraging(use_buffers=False, decay=0.9)
+
+    settings = {"accumulate_grad_batches": 2, "gradient_clip_val": 0.5}
+    whole = parts_in(tmp_path / "whole", [average()], **settings).fit()
+    with pytest.raises(SystemExit) as stop:
+        parts([average(), Interrupt(step, signal.SIGTERM)], **settings).fit()
+    assert stop.value.code == 143
+    assert_same(parts([average()], **settings).fit(), whole)
+
+
 def test_what_is_averaged_is_what_remains(parts, uninterrupted):
     averaged = parts([EMAWeightAveraging(use_buffers=False, decay=0.9)]).fit()
     name = "model.embed.weight"
