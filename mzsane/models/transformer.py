@@ -1,9 +1,12 @@
 """Pre-LayerNorm transformer blocks as in GPT-2, without a causal mask and without biases."""
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
+Heads = Float[Tensor, "batch heads window d_head"]
 INIT_STD = 0.02
 """Spread of initial weights in GPT-2; projections into the residual stream have less."""
 
@@ -31,11 +34,11 @@ class Attention(nn.Module):
     ) -> Float[Tensor, "batch window d_model"]:
         """Each place attends to those where `attend` is True, or to all of the window."""
         batch, window, d_model = x.shape
-        heads = self.qkv(x).view(batch, window, 3, self.heads, d_model // self.heads)
-        q, k, v = heads.permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=attend, dropout_p=self.dropout if self.training else 0.0
+        q, k, v = (
+            part.view(batch, window, self.heads, -1).transpose(1, 2)
+            for part in self.qkv(x).chunk(3, dim=-1)
         )
+        mixed = _attention(q, k, v, attend, self.dropout if self.training else 0.0)
         return self.out(mixed.transpose(1, 2).reshape(batch, window, d_model))
 
 
@@ -64,7 +67,14 @@ class Block(nn.Module):
     ) -> Float[Tensor, "batch window d_model"]:
         """The residual stream after this block."""
         x = x + self.drop(self.attention(self.norm_attention(x), attend))
-        return x + self.drop(self.contract(F.gelu(self.expand(self.norm_mlp(x)))))
+        wide = self.expand(self.norm_mlp(x))
+        # The output of GELU, a quarter of what a block would keep for its gradient, is computed
+        # again instead, which is exact and costs a hundredth of the block. Nothing random is.
+        narrow = checkpoint(self._shrink, wide, use_reentrant=False, preserve_rng_state=False)
+        return x + self.drop(narrow)
+
+    def _shrink(self, wide: Float[Tensor, "batch window wide"]) -> Tensor:
+        return self.contract(F.gelu(wide))
 
 
 class Transformer(nn.Module):
@@ -72,6 +82,10 @@ class Transformer(nn.Module):
 
     Linear weights start from :math:`N(0, 0.02^2)`, projections into the residual stream from
     :math:`0.02 / \sqrt{2L}`, so that the stream's spread does not grow with depth `L`.
+
+    Attributes:
+        checkpointing: keep of each block only what goes into it, and compute the rest again for the
+            gradient (arXiv:1604.06174): about a tenth of the memory for a third more arithmetic.
 
     Args:
         d_model: width of the residual stream.
@@ -94,6 +108,7 @@ class Transformer(nn.Module):
             for linear in (block.attention.out, block.contract):
                 nn.init.normal_(linear.weight, std=INIT_STD / (2 * layers) ** 0.5)
         self.blocks = nn.ModuleList(blocks)
+        self.checkpointing = False
 
     def forward(
         self,
@@ -111,5 +126,27 @@ class Transformer(nn.Module):
         """
         attend = None if segment is None else (segment[:, None, :, None] == segment[:, None, None])
         for block in self.blocks:
-            x = block(x, attend)
+            again = self.checkpointing and torch.is_grad_enabled()
+            x = checkpoint(block, x, attend, use_reentrant=False) if again else block(x, attend)
         return x
+
+
+def _attention(
+    q: Heads,
+    k: Heads,
+    v: Heads,
+    attend: Bool[Tensor, "batch 1 window window"] | None,
+    dropout: float,
+) -> Heads:
+    """Scaled dot-product attention; on a CPU in at least float32.
+
+    Its kernels for CPUs take twice as long in bfloat16.
+    """
+    if q.device.type != "cpu":
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=attend, dropout_p=dropout)
+    dtype = torch.promote_types(q.dtype, torch.float32)
+    with torch.autocast("cpu", enabled=False):
+        mixed = F.scaled_dot_product_attention(
+            q.to(dtype), k.to(dtype), v.to(dtype), attn_mask=attend, dropout_p=dropout
+        )
+    return mixed.to(q.dtype)

@@ -104,3 +104,78 @@ def test_padding_is_never_read_in_bfloat16_either(model, window):
         dirty = values.masked_fill(MIXED[..., None] < 0, float("nan"))
         found = model(dirty, positions, MIXED)[1]
     assert torch.equal(found[MIXED >= 0], expected[MIXED >= 0])
+
+
+class Kept:
+    """Counts the bytes that a forward pass keeps for its gradient."""
+
+    def __init__(self):
+        self.storages = {}
+
+    def __enter__(self):
+        self.hooks = torch.autograd.graph.saved_tensors_hooks(self.note, lambda tensor: tensor)
+        self.hooks.__enter__()
+        return self
+
+    def __exit__(self, *error):
+        self.hooks.__exit__(*error)
+
+    def note(self, tensor):
+        storage = tensor.untyped_storage()
+        self.storages[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    @property
+    def bytes(self):
+        return sum(self.storages.values())
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@SEGMENTS
+def test_checkpointing_gives_the_same_gradients(window, segment, dropout):
+    found = []
+    for checkpointing in (False, True):
+        torch.manual_seed(0)
+        model = Sane(**SIZES, positions="sinusoidal", dropout=dropout)
+        model.encoder.checkpointing = model.decoder.checkpointing = checkpointing
+        torch.manual_seed(1)
+        found.append(losses_and_gradients(model, window, segment))
+    assert_near(found[1], found[0], 0.0)
+
+
+def test_blocks_keep_what_goes_into_them_when_checkpointing(model, window):
+    kept = []
+    for checkpointing in (False, True):
+        model.encoder.checkpointing = model.decoder.checkpointing = checkpointing
+        with Kept() as counted:
+            outputs = model(*window)
+        kept.append(counted.bytes)
+        del outputs
+    assert kept[1] < kept[0]
+    stream = 4 * 3 * 8 * 32  # bytes of float32
+    blocks = len(model.encoder.blocks) + len(model.decoder.blocks)
+    assert kept[0] - kept[1] >= blocks * 10 * stream  # of twelve that a block keeps otherwise
+
+
+def test_a_block_does_not_keep_the_output_of_gelu(model, window):
+    block, x = model.encoder.blocks[0], torch.randn(3, 8, 32)
+    with Kept() as counted:
+        block(x, None)
+    weights = sum(4 * parameter.numel() for parameter in block.parameters())
+    # Two of the stream, two normalised, queries, keys, values, attention, GELU's input.
+    assert counted.bytes - weights <= 4 * x.numel() * (2 + 2 + 3 + 1 + 4 + 1)
+
+
+def test_attention_on_a_cpu_is_in_float32_where_the_rest_is_in_bfloat16(model, window, monkeypatch):
+    dtypes = set()
+    inner = F.scaled_dot_product_attention
+
+    def spy(q, k, v, **settings):
+        dtypes.update((q.dtype, k.dtype, v.dtype))
+        return inner(q, k, v, **settings)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
+    with torch.autocast("cpu", torch.bfloat16):
+        _, decoded = model(*window)
+    assert dtypes == {torch.float32}
+    assert decoded.dtype == torch.bfloat16
