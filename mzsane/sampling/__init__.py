@@ -1,7 +1,10 @@
 """New models from anchors: their latents, densities over them, and the way back to weights."""
 
-from mzsane.sampling.anchors import Anchors, choose_rows, encode_rows
+from mzsane.sampling.anchors import Anchors, choose_rows, encode_rows, encode_states
+from mzsane.sampling.gaussian import Gaussian
 from mzsane.sampling.generate import (
+    are_finite,
+    decode_models,
     generate,
     population_of,
     reconstruct,
@@ -9,23 +12,36 @@ from mzsane.sampling.generate import (
     shared,
     stored_models,
 )
-from mzsane.sampling.samplers import KDE, Gaussian, Interpolate, Sampler
-from mzsane.sampling.windows import decode, encode
+from mzsane.sampling.interpolate import Interpolate
+from mzsane.sampling.kde import KDE
+from mzsane.sampling.latent_mixture import LatentMixture
+from mzsane.sampling.sampler import Sampler
+from mzsane.sampling.selecting import select
+from mzsane.sampling.selection import Selected, Selection
+from mzsane.sampling.windows import Precision, decode, encode
 
 __all__ = [
     "KDE",
     "Anchors",
     "Gaussian",
     "Interpolate",
+    "LatentMixture",
+    "Precision",
     "Sampler",
+    "Selected",
+    "Selection",
+    "are_finite",
     "choose_rows",
     "decode",
+    "decode_models",
     "encode",
     "encode_rows",
+    "encode_states",
     "generate",
     "population_of",
     "reconstruct",
     "reconstruct_rows",
+    "select",
     "shared",
     "stored_models",
 ]

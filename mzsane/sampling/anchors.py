@@ -1,39 +1,48 @@
-"""The stored models that a sampler starts from."""
+"""The models that a sampler starts from."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from mzsane.architectures import Architecture
 from mzsane.models import Sane
-from mzsane.sampling.windows import encode
+from mzsane.sampling.windows import Precision, encode
 from mzsane.stores import Shelf
+from mzsane.tokens import Layout
 
 
 @dataclass(frozen=True, eq=False)
 class Anchors:
-    """Stored models of one architecture and their latents.
+    """Models of one architecture and their latents.
 
     Attributes:
-        shelf: where they are stored; decides layout and architecture of what is generated.
-        rows: theirs, on the shelf.
+        source: where they come from, for messages.
+        layout: of their tokens, and so of what is generated.
+        architecture: builds the networks; None where unknown.
+        names: of the anchors, ``model@epoch``.
+        carried: what is no token of each, with the anchors along the first axis.
         latents: of the whole models.
     """
 
-    shelf: Shelf
-    rows: Int[np.ndarray, " anchors"]
+    source: str
+    layout: Layout
+    architecture: Architecture | None
+    names: tuple[str, ...]
+    carried: dict[str, Shaped[Tensor, "anchors ..."]]
     latents: Float[Tensor, "anchors tokens latent"]
 
     @property
     def layers(self) -> Int[Tensor, " tokens"]:
         """Layer of every token."""
-        return self.shelf.layout.positions[:, 1]
+        return self.layout.positions[:, 1]
 
     def __len__(self) -> int:
         """Number of anchors."""
-        return len(self.rows)
+        return len(self.names)
 
 
 def choose_rows(
@@ -65,33 +74,102 @@ def choose_rows(
 
 
 def encode_rows(
-    model: Sane, shelf: Shelf, rows: Int[np.ndarray, " anchors"], window: int, halo: int
+    model: Sane,
+    shelf: Shelf,
+    rows: Int[np.ndarray, " anchors"],
+    window: int,
+    halo: int,
+    precision: Precision = "float32",
 ) -> Anchors:
-    """Latents of stored models.
+    """Stored models as anchors.
+
+    Args:
+        model: the autoencoder.
+        shelf: where they are stored.
+        rows: theirs, on the shelf.
+        window: see `mzsane.sampling.encode`, as `halo` and `precision`.
+        halo: of a window.
+        precision: of the autoencoder's matrix products.
 
     Raises:
-        ValueError: the autoencoder takes tokens of another size, or `encode` refuses.
+        ValueError: the autoencoder takes tokens of another size, a weight is no number, or
+            `mzsane.sampling.encode` refuses.
+    """
+    parts = [
+        encode_states(
+            model,
+            shelf.layout,
+            shelf.states(some),
+            [f"{shelf.models[row]}@{shelf.epochs[row]}" for row in some],
+            shelf.architecture,
+            shelf.source,
+            window=window,
+            halo=halo,
+            precision=precision,
+        )
+        for some in np.array_split(rows, -(-len(rows) // _together(shelf.layout)))
+    ]
+    return _joined(parts)
+
+
+def encode_states(
+    model: Sane,
+    layout: Layout,
+    states: Mapping[str, Shaped[Tensor, "anchors ..."]],
+    names: Sequence[str],
+    architecture: Architecture | None,
+    source: str,
+    window: int,
+    halo: int,
+    precision: Precision = "float32",
+) -> Anchors:
+    """Any models of one layout as anchors.
+
+    Args:
+        model: the autoencoder.
+        layout: of their tokens.
+        states: their state dicts, stacked.
+        names: theirs.
+        architecture: builds their networks; None where unknown.
+        source: where they come from, for messages.
+        window: see `mzsane.sampling.encode`, as `halo` and `precision`.
+        halo: of a window.
+        precision: of the autoencoder's matrix products.
+
+    Raises:
+        ValueError: as `encode_rows`.
     """
     wanted = model.embed.in_features
-    if shelf.layout.d_token != wanted:
+    if layout.d_token != wanted:
         raise ValueError(
-            f"{shelf.source}: its tokens have {shelf.layout.d_token} entries, those of the "
+            f"{source}: its tokens have {layout.d_token} entries, those of the "
             f"autoencoder {wanted}; preprocess the zoo with tokens.size={wanted}"
         )
-    parts = [
-        encode(model, _tokens(shelf, some), shelf.layout.positions, window, halo)
-        for some in np.array_split(rows, -(-len(rows) // _together(shelf)))
-    ]
-    return Anchors(shelf, rows, torch.cat(parts))
+    tokens = layout.tokenize(states).float()
+    for name, own in zip(names, tokens, strict=True):
+        if not own.isfinite().all():
+            raise ValueError(
+                f"{source}: the anchor {name} has weights that are NaN or infinite; leave it out"
+            )
+    latents = encode(model, tokens, layout.positions, window, halo, precision)
+    return Anchors(source, layout, architecture, tuple(names), layout.carry(states), latents)
 
 
-def _tokens(shelf: Shelf, rows: Int[np.ndarray, " rows"]) -> Float[Tensor, "rows tokens d_token"]:
-    return shelf.layout.tokenize(shelf.states(rows)).float()
+def _joined(parts: Sequence[Anchors]) -> Anchors:
+    """Anchors that were encoded in groups."""
+    return replace(
+        parts[0],
+        names=tuple(name for part in parts for name in part.names),
+        carried={
+            name: torch.cat([part.carried[name] for part in parts]) for name in parts[0].carried
+        },
+        latents=torch.cat([part.latents for part in parts]),
+    )
 
 
-def _together(shelf: Shelf) -> int:
+def _together(layout: Layout) -> int:
     """Models whose tokens fit into 256 MB."""
-    return max(1, 2**26 // (shelf.layout.num_tokens * shelf.layout.d_token))
+    return max(1, 2**26 // (layout.num_tokens * layout.d_token))
 
 
 def _occurrence(names: np.ndarray) -> Int[np.ndarray, " rows"]:

@@ -4,15 +4,18 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from mzsane.architectures import Architecture
 from mzsane.models import Sane
 from mzsane.populations import Population
 from mzsane.sampling.anchors import Anchors, encode_rows
-from mzsane.sampling.samplers import Sampler
-from mzsane.sampling.windows import decode
+from mzsane.sampling.sampler import Sampler
+from mzsane.sampling.windows import Precision, decode
 from mzsane.stores import Shelf
+
+VARIANCE = "running_var"  # of BatchNorm, in the names of a state dict
 
 
 def generate(
@@ -23,13 +26,9 @@ def generate(
     generator: torch.Generator,
     window: int,
     halo: int,
+    precision: Precision = "float32",
 ) -> Population:
     """Draw `n` models of the anchors' architecture.
-
-    What is no token (integer buffers, running statistics and, with ``batchnorm=ignore``,
-    BatchNorm's scale and shift) no sampler draws: it is `shared` by all. Running statistics then
-    fit no drawn model and are to be computed anew from validation images
-    (`mzsane.populations.condition`).
 
     Two calls that draw five models each from one generator give the ten that one call gives: to
     stream many, call repeatedly.
@@ -42,23 +41,54 @@ def generate(
         generator: of the CPU; advances.
         window: as in `encode`.
         halo: as in `encode`.
+        precision: as in `encode`.
 
     Raises:
-        ValueError: the architecture of the anchors is unknown.
+        ValueError: the architecture of the anchors is unknown, or the sampler needs more of them.
     """
     latents = sampler.sample(anchors.latents, anchors.layers, n, generator)
-    carried = shared(_carried(anchors.shelf, anchors.rows), n)
-    return _assemble(model, latents, anchors.shelf, carried, window, halo)
+    return decode_models(model, latents, anchors, window, halo, precision)
 
 
-def reconstruct(model: Sane, anchors: Anchors, window: int, halo: int) -> Population:
-    """The anchors decoded from their own latents; what is no token is kept as stored.
+def decode_models(
+    model: Sane,
+    latents: Float[Tensor, "models tokens latent"],
+    anchors: Anchors,
+    window: int,
+    halo: int,
+    precision: Precision = "float32",
+) -> Population:
+    """Models of the anchors' architecture from latents.
+
+    What is no token (integer buffers, running statistics and, with ``batchnorm=ignore``,
+    BatchNorm's scale and shift) no sampler draws: it is `shared` by all. Running statistics then
+    fit no drawn model and are to be computed anew (`mzsane.populations.condition`). Where they are
+    tokens (``batchnorm=grouped``), they are decoded; see `no_negative_variances`.
+
+    Args:
+        model: the autoencoder.
+        latents: of the models.
+        anchors: from which they were drawn.
+        window: as in `encode`.
+        halo: as in `encode`.
+        precision: as in `encode`.
 
     Raises:
         ValueError: the architecture of the anchors is unknown.
     """
-    carried = _carried(anchors.shelf, anchors.rows)
-    return _assemble(model, anchors.latents, anchors.shelf, carried, window, halo)
+    carried = shared(anchors.carried, len(latents))
+    return _assemble(model, latents, anchors, carried, window, halo, precision)
+
+
+def reconstruct(
+    model: Sane, anchors: Anchors, window: int, halo: int, precision: Precision = "float32"
+) -> Population:
+    """The anchors decoded from their own latents; what is no token is kept as it was.
+
+    Raises:
+        ValueError: the architecture of the anchors is unknown.
+    """
+    return _assemble(model, anchors.latents, anchors, anchors.carried, window, halo, precision)
 
 
 def reconstruct_rows(
@@ -78,21 +108,23 @@ def stored_models(shelf: Shelf, rows: Int[np.ndarray, " rows"]) -> Population:
     Raises:
         ValueError: their architecture is unknown.
     """
-    return population_of(shelf, shelf.states(rows))
+    return population_of(shelf.architecture, shelf.states(rows), shelf.source)
 
 
-def population_of(shelf: Shelf, tensors: dict[str, Tensor]) -> Population:
-    """Stacked tensors as models of the shelf's architecture.
+def population_of(
+    architecture: Architecture | None, tensors: dict[str, Tensor], source: str
+) -> Population:
+    """Stacked tensors as models.
 
     Raises:
-        ValueError: that is unknown.
+        ValueError: their architecture is unknown.
     """
-    if shelf.architecture is None:
+    if architecture is None:
         raise ValueError(
-            f"{shelf.source}: the store does not say how to build its networks, so they cannot be "
-            "run; preprocess the zoo with an architecture"
+            f"{source}: it is not known how to build these networks, so they cannot be run; "
+            "preprocess the zoo with an architecture"
         )
-    return Population(shelf.architecture, tensors)
+    return Population(architecture, tensors)
 
 
 def shared(tensors: Mapping[str, Tensor], n: int) -> dict[str, Tensor]:
@@ -105,18 +137,47 @@ def shared(tensors: Mapping[str, Tensor], n: int) -> dict[str, Tensor]:
     }
 
 
-def _carried(shelf: Shelf, rows: Int[np.ndarray, " rows"]) -> dict[str, Tensor]:
-    return shelf.layout.carry(shelf.states(rows))
+def no_negative_variances(
+    tensors: Mapping[str, Shaped[Tensor, "models ..."]],
+) -> dict[str, Tensor]:
+    """Running variances that were decoded to zero or less become small ones.
+
+    A negative variance has no root, and one of nearly zero makes its channel drown all others. In
+    its place comes a hundredth of the mean magnitude of the variances of its model and layer,
+    which makes the channel ten times too loud at worst where an average one was meant.
+    """
+    return {
+        name: _positive(tensor) if name.endswith(VARIANCE) else tensor
+        for name, tensor in tensors.items()
+    }
+
+
+def are_finite(population: Population) -> Bool[Tensor, " models"]:
+    """Which models consist of numbers; one NaN or infinite weight makes a model useless."""
+    finite = torch.ones(len(population), dtype=torch.bool)
+    for tensor in population.tensors.values():
+        finite &= tensor.flatten(1).isfinite().all(1).cpu()
+    return finite
+
+
+def _positive(variances: Float[Tensor, "models channels"]) -> Float[Tensor, "models channels"]:
+    floor = 0.01 * variances.abs().mean(1, keepdim=True)
+    return torch.where(variances <= 0, floor, variances)
 
 
 def _assemble(
     model: Sane,
     latents: Float[Tensor, "models tokens latent"],
-    shelf: Shelf,
+    anchors: Anchors,
     carried: dict[str, Tensor],
     window: int,
     halo: int,
+    precision: Precision,
 ) -> Population:
     """Decode latents and put what is no token beside them."""
-    tokens = decode(model, latents, shelf.layout.positions, window, halo)
-    return population_of(shelf, shelf.layout.detokenize(tokens, carried))
+    layout = anchors.layout
+    tokens = decode(model, latents, layout.positions, window, halo, precision)
+    decoded = layout.detokenize(tokens, carried)
+    if layout.batchnorm == "grouped":
+        decoded = no_negative_variances(decoded)
+    return population_of(anchors.architecture, decoded, anchors.source)

@@ -1,7 +1,8 @@
 """Whole models through an autoencoder that sees a window at a time."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -13,13 +14,17 @@ from mzsane.tokens import slice_halo, stitch_halo
 BATCH = 64
 """Windows in one pass; bounds the memory of activations."""
 
+Precision = Literal["float32", "bfloat16"]
+"""Of matrix products; ``bfloat16`` is autocast, and what comes out is float32 again."""
+
 
 def encode(
     model: Sane,
     tokens: Float[Tensor, "models tokens d_token"],
-    positions: Int[Tensor, "tokens 3"],
+    positions: Int[Tensor, "tokens place"],
     window: int,
     halo: int,
+    precision: Precision = "float32",
 ) -> Float[Tensor, "models tokens latent"]:
     """Latents of whole models of any length.
 
@@ -33,27 +38,38 @@ def encode(
         positions: of that layout.
         window: tokens in one pass, context included.
         halo: tokens of context on each side, less than half of `window`.
+        precision: see `Precision`.
 
     Raises:
         ValueError: the window has no room beside its two halos, or the models are longer than the
             autoencoder's position tables.
     """
-    return _in_windows(model, model.encode, tokens, positions, window, halo)
+    with _products(model, precision):
+        return _in_windows(model, model.encode, tokens, positions, window, halo)
 
 
 def decode(
     model: Sane,
     latents: Float[Tensor, "models tokens latent"],
-    positions: Int[Tensor, "tokens 3"],
+    positions: Int[Tensor, "tokens place"],
     window: int,
     halo: int,
+    precision: Precision = "float32",
 ) -> Float[Tensor, "models tokens d_token"]:
     """Tokens of whole models from their latents; the counterpart of `encode`.
 
     Raises:
         ValueError: the window has no room beside its two halos.
     """
-    return _in_windows(model, model.decode, latents, positions, window, halo)
+    with _products(model, precision):
+        return _in_windows(model, model.decode, latents, positions, window, halo)
+
+
+def _products(model: Sane, precision: Precision) -> AbstractContextManager[None]:
+    """What makes matrix products of this precision."""
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(next(model.parameters()).device.type, torch.bfloat16)
 
 
 @torch.no_grad()
@@ -68,10 +84,10 @@ def _in_windows(
     """Pass sequences through `step`, as many models at a time as one batch of windows holds."""
     length = sequences.shape[1]
     model.check_positions(positions.amax(0).tolist())
-    content, halo = _content(length, window, halo)
+    content, halo = content_of(length, window, halo)
     together = max(1, BATCH // -(-length // content))
     places = slice_halo(positions, content, halo)
-    with _evaluating(model):
+    with evaluating(model):
         outputs = [
             _pass(step, slice_halo(models, content, halo), places, next(model.parameters()))
             for models in sequences.split(together)
@@ -96,8 +112,12 @@ def _pass(
     return torch.cat(outputs).unflatten(0, (models, -1))
 
 
-def _content(length: int, window: int, halo: int) -> tuple[int, int]:
-    """Content and halo of each window; a sequence that fits needs no halo."""
+def content_of(length: int, window: int, halo: int) -> tuple[int, int]:
+    """Content and halo of each window; a sequence that fits needs no halo.
+
+    Raises:
+        ValueError: the window has no room beside its two halos.
+    """
     if length <= window:
         return length, 0
     if halo < 0 or window - 2 * halo < 1:
@@ -109,7 +129,7 @@ def _content(length: int, window: int, halo: int) -> tuple[int, int]:
 
 
 @contextmanager
-def _evaluating(model: Sane) -> Iterator[None]:
+def evaluating(model: Sane) -> Iterator[None]:
     """Evaluation mode for a while; every submodule gets its own mode back."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()

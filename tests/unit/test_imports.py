@@ -21,7 +21,7 @@ DOORS = {  # framework -> where it may come in
     "pytorch_lightning": {"data/module.py", "systems", "callbacks", "train.py", "trainers.py"},
     "matplotlib": {"reports", "images"},
     "PIL": {"images"},
-    "sklearn": {"images", "analysis"},
+    "sklearn": {"images", "analysis", "sampling"},
     "pyarrow": {"analysis"},
     "mlxtend": {"images"},
     "datasets": {"images"},

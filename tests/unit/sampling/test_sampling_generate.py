@@ -76,7 +76,7 @@ def test_an_autoencoder_for_other_tokens_is_refused(cnn_shelf):
 def test_encoding_anchors_in_groups_changes_nothing(cnn_shelf, small_sane, monkeypatch):
     model, rows = small_sane(cnn_shelf.layout.d_token), np.arange(7)
     whole = encode_rows(model, cnn_shelf, rows, 16, 2)
-    monkeypatch.setattr(anchors_module, "_together", lambda shelf: 2)
+    monkeypatch.setattr(anchors_module, "_together", lambda layout: 2)
     parts = encode_rows(model, cnn_shelf, rows, 16, 2)
     torch.testing.assert_close(whole.latents, parts.latents)
     assert torch.equal(whole.layers, cnn_shelf.layout.positions[:, 1])
