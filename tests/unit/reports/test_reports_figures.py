@@ -61,6 +61,19 @@ def test_parts_of_the_loss_are_what_both_stages_log(metrics):
     assert parts(metrics[:2]) == ["loss"]
 
 
+def test_r_squared_of_kinds_of_layers_is_left_to_the_tables(metrics, tmp_path):
+    of_kinds = [
+        {**row, "val/r2/digits/linear": 0.3} if "val/loss" in row else row for row in metrics
+    ]
+    of_sources = [{**row, "val/r2/other": 0.3} if "val/loss" in row else row for row in metrics]
+    drawn = []
+    for rows in (metrics, of_kinds, of_sources):
+        loss_curves(rows, tmp_path / "curves.png")
+        drawn.append(image.imread(tmp_path / "curves.png"))
+    assert np.array_equal(drawn[0], drawn[1])
+    assert not np.array_equal(drawn[0], drawn[2])
+
+
 def test_nothing_to_draw_is_refused_in_one_sentence(tmp_path):
     with pytest.raises(ValueError, match="none to report; evaluate"):
         accuracy_novelty([], tmp_path / "a.png")
