@@ -80,12 +80,15 @@ def test_what_is_there_is_not_made_again(embedded, encoder, parts, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in embedded.rglob("*.npz")}
     (embedded / "layer" / "mlps.0.00000.npz").unlink()  # as after an interruption
     again = []
-    monkeypatch.setattr(
-        "mzsane.analysis.streaming.embed", lambda m, part, *a: again.append(part) or embed(m, part, *a)
-    )  # fmt: skip
+
+    def told(model, part, *settings):
+        again.append(part)
+        return embed(model, part, *settings)
+
+    monkeypatch.setattr("mzsane.analysis.streaming.embed", told)
     embed_parts(encoder, parts, embedded, {"stores": "x"}, silent, ("model", "layer", "token"))
     assert [part.name for part in again] == ["mlps.0.00000"]
-    assert {path for path in embedded.rglob("*.npz")} == set(before)
+    assert set(embedded.rglob("*.npz")) == set(before)
 
 
 def test_embeddings_of_two_autoencoders_are_not_mixed(embedded, encoder, parts):
