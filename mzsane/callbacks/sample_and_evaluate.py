@@ -1,12 +1,12 @@
 """Samples models from the autoencoder in training and evaluates them."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytorch_lightning as pl
 
-from mzsane.callbacks.waiting import Gate
-from mzsane.evaluation import Study, read_rows, write_rows
-from mzsane.progress import bars
+from mzsane.evaluation import Study, Together, read_rows, remove_blocks, write_rows
+from mzsane.progress import bars, silent
 
 
 class SampleAndEvaluate(pl.Callback):
@@ -14,7 +14,9 @@ class SampleAndEvaluate(pl.Callback):
 
     The study draws from generators of its own, so that training with and without this callback is
     bit-identical. The rows of the end replace those of earlier epochs at the same step. In a
-    distributed run the first process evaluates, and the others wait for as long as it takes.
+    distributed run every process evaluates its share, and waits for the others for as long as it
+    takes; where the model is divided among them, the first one evaluates alone. What has been
+    evaluated before an interruption is kept beside the results.
 
     Args:
         study: samples, evaluates, and returns tidy rows.
@@ -27,8 +29,8 @@ class SampleAndEvaluate(pl.Callback):
         self.study, self.results, self.every_n_epochs = study, Path(results), every_n_epochs
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Prepare for waiting, while all processes are here."""
-        self._gate = Gate()
+        """Prepare for sharing, while all processes are here."""
+        self._together = Together.of_run()
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Evaluate when this epoch is due; the last is left to the end."""
@@ -44,12 +46,13 @@ class SampleAndEvaluate(pl.Callback):
         self._evaluate(trainer, pl_module)
 
     def _evaluate(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        model = pl_module.whole_model()
+        model, folder = pl_module.whole_model(), self.results.parent
+        with bars() if trainer.is_global_zero else nullcontext(silent) as progress:
+            rows = self.study.run(model, trainer.global_step, progress, folder, self._together)
         if trainer.is_global_zero:
-            with bars() as progress:
-                rows = self.study.run(model, trainer.global_step, progress)
             earlier = read_rows(self.results) if self.results.exists() else []
             kept = [row for row in earlier if int(row["step"]) != trainer.global_step]
             if kept + rows:
                 write_rows(self.results, kept + rows)
-        self._gate.wait()
+            remove_blocks(folder)
+        self._together.share()  # none goes on before the results are written

@@ -1,14 +1,13 @@
 """The trivial ways to get a model, which a generator has to beat (arXiv:2506.07998)."""
 
-from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from mzsane.evaluation.novelty import trained_parameters
-from mzsane.evaluation.streams import Stream, torch_generator
+from mzsane.evaluation.streams import torch_generator
 from mzsane.populations import Population, initialise
 from mzsane.sampling import KDE, shared
 from mzsane.symmetry import Symmetry
@@ -17,55 +16,44 @@ from mzsane.tokens import Layout
 BANDWIDTH = 0.2
 """Of densities over weights, in standard deviations over the anchors; as conf/sampler/kde_*."""
 
-Kind = Literal["sampler", "baseline", "zoo"]
 
-
-class Method(NamedTuple):
-    """A way to get models, and the models it gave."""
-
-    name: str
-    kind: Kind
-    population: Population
+Maker = Callable[[Population, np.random.Generator], Population]
+"""Makes models of the anchors; the generator decides every draw."""
 
 
 def weight_baselines(
-    anchors: Population,
-    layout: Layout,
-    symmetry: Symmetry | None,
-    n: int,
-    stream: Stream,
-    scales: Sequence[float] = (0.2, 0.5),
-) -> Iterator[Method]:
+    layout: Layout, symmetry: Symmetry | None, n: int, scales: Sequence[float] = (0.2, 0.5)
+) -> dict[str, Maker]:
     """All that is made of the anchors' weights without an autoencoder.
 
     Only trained parameters are drawn; buffers are the anchors' (`mzsane.sampling.shared`), and
     running statistics to be computed anew.
 
     Args:
-        anchors: in canonical form.
-        layout: theirs.
+        layout: of the anchors, which are in canonical form.
         symmetry: theirs; without it there is no ``average_permuted``.
         n: models of each method; an average is one model.
-        stream: decides every draw.
         scales: of ``anchor_noise_<scale>``, in standard deviations of each tensor.
 
-    Yields:
-        ``random``: untrained networks. ``anchor_noise_<scale>``: see `add_noise`. ``average``: of
-        the anchors as stored, that is, aligned. ``average_permuted``: see `permute`.
-        ``weight_kde`` and ``weight_kde_joint``: see `weight_kde`.
+    Returns:
+        By name. ``random``: untrained networks. ``anchor_noise_<scale>``: see `add_noise`.
+        ``average``: of the anchors as stored, that is, aligned. ``average_permuted``: see
+        `permute`. ``weight_kde`` and ``weight_kde_joint``: see `weight_kde`.
     """
-    seeds = stream("random").integers(2**31, size=n).tolist()
-    yield Method("random", "baseline", initialise(anchors.architecture, seeds))
+    makers: dict[str, Maker] = {"random": lambda anchors, rng: _untrained(anchors, n, rng)}
     for scale in scales:
-        name = f"anchor_noise_{scale:g}"
-        yield Method(name, "baseline", add_noise(anchors, n, scale, stream(name)))
-    yield Method("average", "baseline", average(anchors))
+        makers[f"anchor_noise_{scale:g}"] = lambda anchors, rng, scale=scale: add_noise(
+            anchors, n, scale, rng
+        )
+    makers["average"] = lambda anchors, rng: average(anchors)
     if symmetry is not None:
-        permuted = permute(anchors, symmetry, stream("average_permuted"))
-        yield Method("average_permuted", "baseline", average(permuted))
+        makers["average_permuted"] = lambda anchors, rng: average(permute(anchors, symmetry, rng))
     for name, draw in (("weight_kde", "token"), ("weight_kde_joint", "joint")):
         density = KDE(draw, BANDWIDTH)
-        yield Method(name, "baseline", weight_kde(anchors, layout, n, density, stream(name)))
+        makers[name] = lambda anchors, rng, density=density: weight_kde(
+            anchors, layout, n, density, rng
+        )
+    return makers
 
 
 def add_noise(anchors: Population, n: int, scale: float, rng: np.random.Generator) -> Population:
@@ -119,6 +107,10 @@ def weight_kde(
         for name, buffer in shared(anchors.tensors, n).items()
     }
     return Population(anchors.architecture, tensors)
+
+
+def _untrained(anchors: Population, n: int, rng: np.random.Generator) -> Population:
+    return initialise(anchors.architecture, rng.integers(2**31, size=n).tolist())
 
 
 def _spread(tensor: Tensor) -> Tensor:

@@ -67,6 +67,26 @@ def sorted_features(
     return torch.cat([_bin(vectors[:, span].float().sort(1).values) for span in spans], dim=1)
 
 
+def mean_distances(
+    vectors: Float[Tensor, "models columns"], spans: Sequence[slice]
+) -> Float[Tensor, " models"]:
+    """Euclidean distance of each vector to the others, on average; NaN for a single one."""
+    total = torch.zeros(len(vectors), dtype=torch.float64)
+    for one in range(len(vectors)):
+        squares = torch.zeros(len(vectors), dtype=torch.float64)
+        for block in _blocks(spans):
+            gap = vectors[:, block].double() - vectors[one, block].double()
+            squares += gap.square().sum(1)
+        total[one] = squares.sqrt().sum()
+    return total / (len(vectors) - 1)  # 0 / 0 is NaN
+
+
+def disagreement(predictions: Int[Tensor, "models images"]) -> Float[Tensor, " models"]:
+    """Share of images, averaged over the other models, that those see otherwise; NaN for one."""
+    differing = torch.stack([(predictions != one).double().mean(1).sum() for one in predictions])
+    return differing / (len(predictions) - 1)
+
+
 def overlap(
     a: Bool[Tensor, "*models images"], b: Bool[Tensor, "*models images"]
 ) -> Float[Tensor, "*models"]:

@@ -1,6 +1,6 @@
-"""What a results table says: one line per source, method and image set."""
+"""What a results table says: one line per source, method, protocol and image set."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -10,13 +10,17 @@ from mzsane.evaluation.table import Row, Value
 RESAMPLES = 1000
 """Bootstrap resamples; the ends of the interval then vary by a few percent of its width."""
 
+GROUP = ("source", "architecture", "protocol", "method", "images", "epochs", "members")
+"""Columns that tell groups of models apart."""
+
 
 def summarise(
-    rows: Sequence[Mapping[str, Value]],
-    by: Sequence[str] = ("source", "method", "images"),
-    seed: int = 0,
+    rows: Sequence[Mapping[str, Value]], by: Sequence[str] = GROUP, seed: int = 0
 ) -> list[Row]:
     """Accuracy of every group of rows: its spread, its best, and how sure the mean is.
+
+    Broken models, of which a weight or the loss is not finite, are counted and left out of all
+    numbers; of a group without others, numbers are NaN.
 
     Args:
         rows: of the results table.
@@ -24,9 +28,11 @@ def summarise(
         seed: of the bootstrap; a group's interval depends on its own rows and this only.
 
     Returns:
-        One row per group in order of first appearance: the columns of `by`, then ``kind``, ``n``,
-        ``mean``, ``std`` (of the sample; NaN for one model), ``best``, ``median``, ``low`` and
-        ``high`` (95 % percentile bootstrap interval of the mean) and ``novelty`` (mean).
+        One row per group in order of first appearance: the columns of `by`, then ``kind``,
+        ``seeds`` (how many there are), ``n``, ``broken``, ``mean``, ``std`` (of the sample; NaN for
+        one model), ``best``, ``median``, ``low`` and ``high`` (95 % percentile bootstrap interval
+        of the mean) of accuracies, and the means of ``novelty``, ``diversity``, ``disagreement``,
+        ``agreement`` and ``error_overlap``.
     """
     groups: dict[tuple[Value, ...], list[Mapping[str, Value]]] = {}
     for row in rows:
@@ -35,6 +41,15 @@ def summarise(
         {**dict(zip(by, key, strict=True)), **_describe(members, seed)}
         for key, members in groups.items()
     ]
+
+
+def final(rows: Sequence[Mapping[str, Value]]) -> list[Row]:
+    """Of each protocol, what was found after the most fine-tuning."""
+    last: dict[tuple[Value, ...], Value] = {}
+    for row in rows:
+        key = _setting(row)
+        last[key] = max(row["epochs"], last.get(key, 0.0))
+    return [dict(row) for row in rows if row["epochs"] == last[_setting(row)]]
 
 
 def bootstrap_interval(
@@ -47,19 +62,43 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+def _setting(row: Mapping[str, Value]) -> tuple[Value, ...]:
+    """The fine-tuning of one image set may have more steps an epoch than that of another."""
+    return (row["source"], row["architecture"], row["protocol"], row["images"])
+
+
 def _describe(rows: Sequence[Mapping[str, Value]], seed: int) -> Row:
     """Statistics of one group."""
-    accuracy = np.array([row["accuracy"] for row in rows], dtype=np.float64)
-    novelty = np.array([row["novelty"] for row in rows], dtype=np.float64)
-    low, high = bootstrap_interval(accuracy, seed)
+    whole = [row for row in rows if row["finite"]]
     return {
         "kind": rows[0]["kind"],
-        "n": len(rows),
+        "seeds": len({row["seed"] for row in rows}),
+        "n": len(whole),
+        "broken": len(rows) - len(whole),
+        **_spread(np.array([row["accuracy"] for row in whole], dtype=np.float64), seed),
+        **{name: _mean(row[name] for row in whole) for name in AVERAGED},
+    }
+
+
+AVERAGED = ("novelty", "diversity", "disagreement", "agreement", "error_overlap")
+
+
+def _spread(accuracy: Float[np.ndarray, " n"], seed: int) -> Row:
+    """Of accuracies, perhaps of none."""
+    if not len(accuracy):
+        return dict.fromkeys(("mean", "std", "best", "median", "low", "high"), float("nan"))
+    low, high = bootstrap_interval(accuracy, seed)
+    return {
         "mean": float(accuracy.mean()),
-        "std": float(accuracy.std(ddof=1)) if len(rows) > 1 else float("nan"),
+        "std": float(accuracy.std(ddof=1)) if len(accuracy) > 1 else float("nan"),
         "best": float(accuracy.max()),
         "median": float(np.median(accuracy)),
         "low": low,
         "high": high,
-        "novelty": float(novelty.mean()),
     }
+
+
+def _mean(values: Iterable[Value]) -> float:
+    """NaN of nothing."""
+    numbers = [float(value) for value in values]
+    return float(np.mean(numbers)) if numbers else float("nan")

@@ -9,12 +9,41 @@ from mzsane.files import replacing
 Value = str | int | float
 Row = dict[str, Value]
 
-TYPES: dict[str, type[int] | type[float]] = {
-    **dict.fromkeys(["model", "classes", "anchors", "seed", "step", "n"], int),
-    **dict.fromkeys(["accuracy", "loss", "novelty", "agreement", "error_overlap"], float),
-    **dict.fromkeys(["mean", "std", "best", "median", "low", "high"], float),
+Kind = type[int] | type[float] | type[str]
+
+COLUMNS: dict[str, tuple[Kind, str]] = {
+    "source": (str, "of the zoo whose models are the training models"),
+    "architecture": (str, "of the networks"),
+    "method": (str, "that gave the models"),
+    "kind": (str, "of method: zoo, baseline, reconstruction or sampler"),
+    "protocol": (str, "by which they were evaluated"),
+    "images": (str, "image set"),
+    "split": (str, "of the images that are reported on"),
+    "classes": (int, "of the image set"),
+    "model": (int, "number of the model among those of its method, or of the ensemble"),
+    "epochs": (float, "passes over the train images that it was fine-tuned for; 0 is as drawn"),
+    "members": (int, "models that answer together: 1, or the size of an ensemble"),
+    "accuracy": (float, "share of the images in [0, 1]; NaN if broken"),
+    "loss": (float, "cross-entropy in nats; NaN if broken"),
+    "finite": (int, "1, or 0 for a broken model: a weight or the loss is not finite"),
+    "novelty": (float, "distance to the nearest training model; 1 is the training models' own"),
+    "nearest": (str, "that training model and its epoch"),
+    "agreement": (float, "share of the images for which that one predicts the same"),
+    "error_overlap": (float, "of the images that either mistakes, the share that both do"),
+    "diversity": (float, "mean distance to the other models of the method, in units of novelty"),
+    "disagreement": (float, "share of the images, averaged over those, that they see otherwise"),
+    "anchors": (int, "models that were sampled from"),
+    "seed": (int, "of all draws"),
+    "step": (int, "of the autoencoder's training"),
 }
-"""Columns that hold numbers; all others are text."""
+"""The columns of the results table in their order: type, and meaning with unit."""
+
+_STATISTICS: dict[str, Kind] = {
+    **dict.fromkeys(["n", "broken"], int),
+    **dict.fromkeys(["mean", "std", "best", "median", "low", "high", "frontier"], float),
+    **dict.fromkeys(["difference", "p", "p_holm"], float),
+}
+TYPES: dict[str, Kind] = {name: kind for name, (kind, _) in COLUMNS.items()} | _STATISTICS
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Value]]) -> None:

@@ -1,7 +1,5 @@
 """Baselines are what their names say, and repeat by seed and name alone."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 import torch
@@ -50,18 +48,17 @@ def outputs(population, images):
     return torch.stack(logits)
 
 
-def test_every_baseline_is_there_and_draws_from_its_own_stream(cnn_shelf, anchors):
-    stream = partial(stream_of, 0, "source")
-    methods = list(weight_baselines(anchors, cnn_shelf.layout, cnn_shelf.symmetry, 5, stream))
-    assert [method.name for method in methods] == NAMES
-    assert [len(m.population) for m in methods] == [5, 5, 5, 1, 1, 5, 5]
-    assert {method.kind for method in methods} == {"baseline"}
-    fewer = list(weight_baselines(anchors, cnn_shelf.layout, None, 5, stream, scales=()))
-    repeated = {method.name: method.population for method in fewer}
-    for method in methods:
-        if method.name in repeated:
-            for name, tensor in repeated[method.name].tensors.items():
-                assert torch.equal(tensor, method.population.tensors[name])
+def test_every_baseline_is_there_and_draws_what_its_generator_says(cnn_shelf, anchors):
+    makers = weight_baselines(cnn_shelf.layout, cnn_shelf.symmetry, 5)
+    assert list(makers) == NAMES
+    first = {name: make(anchors, rng()) for name, make in makers.items()}
+    assert [len(population) for population in first.values()] == [5, 5, 5, 1, 1, 5, 5]
+    for name, make in makers.items():
+        again, other = make(anchors, rng()), make(anchors, rng(1))
+        same = [torch.equal(t, other.tensors[k]) for k, t in first[name].tensors.items()]
+        assert all(torch.equal(t, again.tensors[k]) for k, t in first[name].tensors.items())
+        assert all(same) is (name == "average")
+    assert "average_permuted" not in weight_baselines(cnn_shelf.layout, None, 5)
 
 
 def test_noise_is_measured_in_the_spread_of_each_tensor(anchors):

@@ -5,17 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from mzsane.evaluation import bootstrap_interval, summarise
+from mzsane.evaluation import bootstrap_interval, final, summarise
 
 
-def row(method, accuracy, novelty=1.0, source="s", images="i"):
+def row(method, accuracy, novelty=1.0, images="i", **others):
     return {
-        "source": source,
-        "method": method,
-        "kind": "sampler",
-        "images": images,
-        "accuracy": accuracy,
-        "novelty": novelty,
+        **{"source": "s", "architecture": "cnn", "protocol": "zero_shot", "images": images},
+        **{"method": method, "kind": "sampler", "model": 0, "epochs": 0.0, "members": 1},
+        **{"accuracy": accuracy, "novelty": novelty, "finite": 1, "seed": 0, "diversity": 0.5},
+        **{"disagreement": 0.1, "agreement": 0.2, "error_overlap": 0.3, **others},
     }
 
 
@@ -68,3 +66,20 @@ def test_seed_repeats_the_interval_and_changes_it():
     values = np.random.default_rng(1).normal(size=20)
     assert bootstrap_interval(values, 0) == bootstrap_interval(values, 0)
     assert bootstrap_interval(values, 0) != bootstrap_interval(values, 1)
+
+
+def test_broken_models_are_counted_and_left_out():
+    broken = [row("kde", math.nan, math.inf, finite=0)] * 2
+    (line,) = summarise([row("kde", 0.2), *broken, row("kde", 0.4)])
+    assert (line["n"], line["broken"]) == (2, 2)
+    assert line["mean"] == pytest.approx(0.3)
+    assert line["novelty"] == 1
+    (nothing,) = summarise(broken)
+    assert nothing["n"] == 0
+    assert math.isnan(nothing["mean"])
+
+
+def test_the_last_moment_of_fine_tuning_is_each_image_sets_own():
+    rows = [row("kde", e / 10, images=i, epochs=float(e)) for i, n in (("a", 3), ("b", 2))
+            for e in range(n)]  # fmt: skip
+    assert [(r["images"], r["epochs"]) for r in final(rows)] == [("a", 2), ("b", 1)]

@@ -1,0 +1,29 @@
+"""Models as they are."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mzsane.architectures import Architecture
+from mzsane.evaluation.judging import Judge, fits
+from mzsane.evaluation.methods import Method
+from mzsane.evaluation.streams import Stream
+from mzsane.evaluation.subjects import Subjects
+from mzsane.evaluation.table import Row
+from mzsane.images import ImageSet
+
+
+@dataclass(frozen=True)
+class ZeroShot:
+    """No training: running statistics are made of validation images, and test images reported."""
+
+    def suits(self, architecture: Architecture, images: ImageSet) -> bool:
+        """On images of the networks' shape and number of classes."""
+        return fits(architecture, images)
+
+    def rows(
+        self, method: Method, subjects: Subjects, images: ImageSet, judge: Judge, stream: Stream
+    ) -> Iterator[Row]:
+        """One row a model."""
+        ready = judge.ready(method, subjects.population, images)
+        for row in judge.rows(subjects, ready, images):
+            yield row | {"epochs": 0.0, "members": 1}

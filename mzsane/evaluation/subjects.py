@@ -1,0 +1,58 @@
+"""Models that are judged, and what can be said of them without images."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mzsane.evaluation.distances import mean_distances
+from mzsane.evaluation.novelty import Neighbourhood, Novelty
+from mzsane.populations import Population
+
+
+@dataclass(frozen=True, eq=False)
+class Subjects:
+    """Models of one method.
+
+    Attributes:
+        population: theirs.
+        neighbourhood: the training models they are compared with.
+    """
+
+    population: Population
+    neighbourhood: Neighbourhood
+
+    @cached_property
+    def novelty(self) -> Novelty:
+        """See `Neighbourhood.novelty`."""
+        return self.neighbourhood.novelty(self.population.to("cpu"))
+
+    @cached_property
+    def diversity(self) -> Float[Tensor, " models"]:
+        """Mean distance to the other models, in units of novelty; NaN for one model.
+
+        Models are compared as they were drawn, without matching them to each other: those of
+        samplers are in canonical form, for others this is an upper bound. Their mean is the mean
+        over all pairs. Models that are not finite have NaN, and count for none of the others.
+        """
+        flat = self.neighbourhood.shelf.layout.flatten(self.population.to("cpu").tensors)
+        distances = torch.full((len(flat),), torch.nan, dtype=torch.float64)
+        finite = self.finite
+        distances[finite] = mean_distances(flat[finite], self.neighbourhood.spans)
+        return distances / self.neighbourhood.spacing
+
+    @cached_property
+    def finite(self) -> Bool[Tensor, " models"]:
+        """Whether all numbers of a model are finite."""
+        return finite(self.population)
+
+
+def finite(population: Population) -> Bool[Tensor, " models"]:
+    """Whether all floating-point values of each model are finite."""
+    found = torch.ones(len(population), dtype=torch.bool)
+    for tensor in population.tensors.values():
+        if tensor.is_floating_point():
+            found &= tensor.isfinite().flatten(1).all(1).cpu()
+    return found
