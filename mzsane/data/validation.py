@@ -55,9 +55,7 @@ class ValidationWindows(Windows):
             for start in _starts(part.plan.num_tokens, window, per_model)
         ]
         if not places:
-            raise ValueError(
-                f"{', '.join(self.sources)}: no model falls into the validation split; add models"
-            )
+            raise ValueError(_nobody(stores))
         names = names_of(seed, VALIDATION, np.arange(len(places))).tolist()
         cuts = [Cut(*place, name) for place, name in zip(places, names, strict=True)]
         self._windows = _packed(cuts, window) if pack else [[cut] for cut in cuts]
@@ -68,6 +66,16 @@ class ValidationWindows(Windows):
 
     def _draw(self, keys: Int64[np.ndarray, " samples"]) -> list[list[Cut]]:
         return [self._windows[k] for k in keys.tolist()]
+
+
+def _nobody(stores: Mapping[str, TokenStore]) -> str:
+    shelves = [shelf for store in stores.values() for shelf in store.architectures]
+    models = sum(len(set(shelf.models)) for shelf in shelves)
+    return (
+        f"{', '.join(stores)}: no model falls into the validation split, into which about one in "
+        f"seven falls by its name, and there are {models}; add models, as with zoo.build_models or "
+        "further zoos"
+    )
 
 
 def _packed(cuts: Iterable[Cut], window: int) -> list[list[Cut]]:

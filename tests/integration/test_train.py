@@ -171,7 +171,8 @@ def steps(run):
             "positions=sinusoidal",
         ),
         (["tokens.size=64"], "tokens.size=201"),
-        (["zoo.mix={digit:1}"], "digit"),
+        (["zoo.mix={digit:1}", "zoo_dir=none"], "mix: no source is called 'digit'"),
+        (["data.batch_size=1", "trainer=ddp_cpu"], "data.batch_size=1: a multiple of the number"),
         (["zoo.num_models=500"], "500"),
         (["zoo.sources.digits.builder.recipe.lr=1.0"], "another zoo_dir"),
     ],
@@ -183,6 +184,22 @@ def test_a_mistake_ends_in_one_sentence(first, train, tmp_path, overrides, sente
     assert lines[-1].startswith("mzsane: ")
     assert sentence in lines[-1]
     assert "Traceback" not in done.stderr
+
+
+def test_training_in_bfloat16_goes_on_from_an_earlier_run(first, train, tmp_path):
+    settings = ["trainer.precision=bf16-mixed", "sampler=[]", "callbacks=[checkpoints,finite]"]
+    frozen = ["optimizer.lr=0", "trainer.max_epochs=1"]  # so that what it starts from is seen
+    done = train(tmp_path, f"pretrained={only_run(first[0])}", *settings, *frozen)
+    assert done.returncode == 0, done.stderr
+    best = torch.load(only_run(first[0]) / "checkpoints" / "best.ckpt", weights_only=True)
+    assert_same(weights(only_run(tmp_path)), best["state_dict"])
+    assert "val/r2/digits  " in done.stdout
+
+
+def test_an_earlier_model_of_another_size_is_refused(first, train, tmp_path):
+    done = train(tmp_path, f"pretrained={only_run(first[0])}", "model.d_model=24")
+    assert done.returncode == 1
+    assert "its d_model is 16, this run's 24; set model.d_model" in done.stderr.splitlines()[-1]
 
 
 def test_a_folder_of_another_configuration_is_refused_untouched(first, train, tmp_path):

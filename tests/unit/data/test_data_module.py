@@ -150,6 +150,13 @@ def test_total_steps_end_at_the_first_limit(stores):
         data.total_steps(None, -1)
 
 
+def test_a_zoo_too_small_to_validate_on_says_so(tmp_path, make_store, mlp):
+    few = make_store(tmp_path / "few.h5", mlp, 2, (1, 2))
+    with pytest.raises(ValueError, match=r"few: no model .* validation split.* there are 2; add"):
+        ZooData({"few": few}, 4, 2, 8)
+    assert len(ZooData({"few": few}, 4, 2, 8, repeat=2).validation) == 2  # trained on
+
+
 def test_a_missing_store_names_the_command(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nope\.h5.*mzsane\.preprocess"):
         ZooData({"nope": tmp_path / "nope.h5"}, 4, 8, 100)

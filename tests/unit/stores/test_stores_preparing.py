@@ -34,6 +34,13 @@ def source(tmp_path, zoo, architectures):
     return Source(tmp_path / "stores" / "a.h5", lambda: zoo("mlp", 3), builder)
 
 
+@pytest.mark.parametrize("wrong", [{"scheme": "dens"}, {"size": -1}, {"batchnorm": "row"}])
+def test_wrong_token_settings_are_told_before_models_are_built(source, wrong):
+    with pytest.raises(ValueError, match=str(*wrong.values())):
+        prepare({"a": source}, TOKENS | wrong)
+    assert source.builder.builds == []
+
+
 def test_a_store_is_made_once(source):
     first = prepare({"a": source}, TOKENS)["a"]
     made = source.store.stat().st_mtime_ns
