@@ -13,6 +13,7 @@ from mzsane.losses import MaskedReconstruction, NTXent, SaneLoss
 from mzsane.models import Sane
 from mzsane.stores import TokenStore, write_store
 from mzsane.systems import Pretraining
+from mzsane.tokens import KINDS
 from mzsane.zoos import ModelRecord, held
 
 CNN = Architecture("mzsane.architectures.CNN", {}, (1, 28, 28), 10)
@@ -38,7 +39,8 @@ class Parts:
         pl.seed_everything(0, verbose=False)
         stores = dict.fromkeys(sources, store)
         self.data = ZooData(stores, 48, batch_size, samples_per_epoch=5 * batch_size)
-        model = Sane(self.data.d_token, 16, 2, 1, 4, 48, positions="sinusoidal", dropout=0.1)
+        places = {"positions": "relative", "layer_kind": True}
+        model = Sane(self.data.d_token, 16, 2, 1, 4, 48, **places, dropout=0.1)
         self.system = Pretraining(
             model,
             SaneLoss(MaskedReconstruction("token"), NTXent()),
@@ -46,6 +48,7 @@ class Parts:
             functools.partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=1e-3),
             total_steps=epochs * self.data.steps_per_epoch,
             sources=sources,
+            kinds=KINDS,
         )
         self.last = LastCheckpoint(folder / "checkpoints", every)
         self.trainer = pl.Trainer(

@@ -17,7 +17,7 @@ def run(parts, store, tmp_path):
     parts(epochs=1).fit()
     model = {
         "_target_": "mzsane.models.Sane", "d_model": 16, "heads": 2, "layers": 1, "latent": 4,
-        "positions": "sinusoidal", "dropout": 0.1,
+        "positions": "relative", "layer_kind": True, "dropout": 0.1,
     }  # fmt: skip
     cfg = {
         "seed": 5,
