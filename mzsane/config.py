@@ -138,6 +138,39 @@ class SearchZoo(Analyse):
 
 
 @dataclass
+class Sample(UseModel):
+    """The top level of `conf/sample.yaml`."""
+
+    resume: bool = True
+    anchors: str | None = None  # a file or folder of checkpoints; None takes stored models
+    architecture: dict[str, Any] = field(default_factory=dict)  # theirs; empty recognises it
+    align: bool = False  # them to the zoo's reference
+    num_anchors: int = 30
+    split: str = "train"  # of stored models
+    shelf: str | None = None  # of stored models, where there are several architectures
+    sampler: dict[str, Any] = field(default_factory=dict)
+    num_samples: int | None = None  # None: 10, or the survivors of a selection
+    halo: int | None = None  # tokens; None is an eighth of the window
+    precision: str = "float32"  # or bfloat16
+    images: dict[str, Any] = field(default_factory=dict)  # to condition and select on
+    conditioning: str | None = None  # decoded, train, validation, none
+    classes: int | None = None  # of a new classifier; None keeps the generated one
+
+
+@dataclass
+class Evaluate(UseModel):
+    """The top level of `conf/evaluate.yaml`."""
+
+    resume: bool = True
+    device: str = "auto"  # auto, cpu, cuda, ...
+    sampler: dict[str, Any] = field(default_factory=dict)
+    protocol: dict[str, Any] = field(default_factory=dict)
+    images: dict[str, Any] = field(default_factory=dict)
+    image_sets: Any = None  # names of those in conf/images
+    evaluation: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
 class Run(Preprocess):
     """The top level of `conf/train.yaml`: a misspelt section is an error."""
 
@@ -153,6 +186,7 @@ class Run(Preprocess):
     callbacks: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
     sampler: dict[str, Any] = field(default_factory=dict)
+    protocol: dict[str, Any] = field(default_factory=dict)
     evaluation: dict[str, Any] = field(default_factory=dict)
 
 
@@ -162,7 +196,8 @@ def register_schemas() -> None:
     OmegaConf.register_new_resolver("or", lambda a, b: b if a is None else a, replace=True)
     schemas = {
         "train": Run, "preprocess": Preprocess, "build_zoo": BuildZoo, "download": DownloadZoo,
-        "embed": EmbedZoo, "probe": ProbeZoo, "search": SearchZoo,
+        "sample": Sample, "evaluate": Evaluate, "embed": EmbedZoo, "probe": ProbeZoo,
+        "search": SearchZoo,
     }  # fmt: skip
     for name, schema in schemas.items():
         ConfigStore.instance().store(name=f"schema_{name}", node=schema)

@@ -109,7 +109,11 @@ def callbacks_of(cfg: DictConfig, sources: "Mapping[str, Source]", data: "ZooDat
     if any(isinstance(callback, partial) for callback in callbacks.values()):
         images = images_of(cfg, sources)
         study = build(
-            cfg.evaluation, stores=data.stores, images=images, samplers=build_all(cfg.sampler)
+            cfg.evaluation,
+            stores=data.stores,
+            images=images,
+            samplers=build_all(cfg.sampler),
+            protocols=build_all(cfg.protocol),
         )
         callbacks = {
             name: callback(study=study) if isinstance(callback, partial) else callback

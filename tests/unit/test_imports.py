@@ -11,7 +11,7 @@ PACKAGE = ROOT / "mzsane"
 ROOMS = sorted(path.name for path in PACKAGE.iterdir() if any(path.glob("*.py")))
 COMMANDS = (
     "train.py", "preprocess.py", "build_zoo.py", "download.py", "export.py", "opening.py",
-    "analysing.py", "embed.py", "probe.py", "search.py",
+    "analysing.py", "embed.py", "evaluate.py", "probe.py", "search.py",
     "beforehand.py", "trainers.py",
 )  # fmt: skip
 DOORS = {  # framework -> where it may come in
