@@ -1,5 +1,6 @@
 """Run folders: which one a command belongs to, and who may write it."""
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, flag_override
 from yaml import YAMLError
@@ -41,6 +43,17 @@ class RunFolder(Callback):
             print(f"continuing {folder} (resume=false starts anew)")
             with flag_override(config, ["struct", "readonly"], [False, False]):
                 config.hydra.run.dir = str(folder)
+
+
+class SweepReport(Callback):
+    """Hydra callback: once all jobs of a sweep have finished, compare them."""
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Write the sweep's tables and figure next to its jobs, and say where."""
+        from mzsane.report import report_sweep  # which needs this module
+
+        if leads():
+            report_sweep(Path(config.hydra.sweep.dir))
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -126,3 +139,29 @@ def first_difference(old: Any, new: Any, path: str = "") -> str | None:
                 return found
         return None
     return None if old == new else f"{path}: {old} there, {new} here"
+
+
+def overrides(folder: Path) -> dict[str, str]:
+    """What the command line, or a sweep, set for a run, by key; the last of a key counts."""
+    path = folder / ".hydra" / "overrides.yaml"
+    given = (str(one).partition("=") for one in OmegaConf.load(path)) if path.exists() else ()
+    return {key.lstrip("+"): value for key, _, value in given}
+
+
+def swept(sweep: Path) -> list[str]:
+    """What a sweep was told to set in its jobs; nothing if Hydra left no word of it."""
+    path = sweep / "multirun.yaml"
+    if not path.exists():
+        return []
+    hydra = OmegaConf.load(path).hydra
+    params = hydra.sweeper.get("params") or {}
+    return [*(f"{key}={value}" for key, value in params.items()), *hydra.overrides.task]
+
+
+def jobs_asked(sweep: Path) -> int:
+    """How many jobs a sweep over every combination was asked for; 0 if that cannot be told."""
+    parsed = OverridesParser.create().parse_overrides(swept(sweep))
+    choices = [one for one in parsed if one.is_sweep_override()]
+    if not choices or any(one.is_interval_sweep() for one in choices):  # or another draws
+        return 0
+    return math.prod(len(list(one.sweep_iterator())) for one in choices)

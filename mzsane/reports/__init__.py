@@ -1,18 +1,31 @@
 """Tables and figures of what a run found."""
 
 from mzsane.reports.curves import loss_curves
+from mzsane.reports.measurements import Job, of_metrics, of_results, write_measurements
 from mzsane.reports.metrics import merge_metrics, read_metrics
+from mzsane.reports.pages import Sheet, terminal_page, write_page
+from mzsane.reports.probes import probe_sheets
 from mzsane.reports.scatter import accuracy_novelty
 from mzsane.reports.summary import markdown_summary, terminal_summary, write_summary
+from mzsane.reports.sweep import write_sweep
 from mzsane.reports.tables import latest
 
 __all__ = [
+    "Job",
+    "Sheet",
     "accuracy_novelty",
     "latest",
     "loss_curves",
     "markdown_summary",
     "merge_metrics",
+    "of_metrics",
+    "of_results",
+    "probe_sheets",
     "read_metrics",
+    "terminal_page",
     "terminal_summary",
+    "write_measurements",
+    "write_page",
     "write_summary",
+    "write_sweep",
 ]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mzsane.files import replacing
+from mzsane.reports.markdown import escaped, facts_table, line, rule
 from mzsane.reports.metrics import Metrics, quantities, series
 from mzsane.reports.tables import ABSENT, Row, Table, arrange
 
@@ -53,10 +54,10 @@ def markdown_summary(
     tables = arrange(statistics) if statistics or not metrics else []
     parts = [
         "# Summary",
-        *(f"## {_text(table.title)}\n\n{_markdown(table)}" for table in tables),
+        *(f"## {escaped(table.title)}\n\n{_markdown(table)}" for table in tables),
         *_training(metrics),
         *([f"## How to read this\n\n{READING}"] if tables else []),
-        f"## Where the numbers come from\n\n{_origin(facts)}",
+        f"## Where the numbers come from\n\n{facts_table(facts)}",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -90,10 +91,10 @@ def _terminal(table: Table) -> "rich.table.Table":
 
 
 def _markdown(table: Table) -> str:
-    lines = [_line(table.header), _line([":--", *["--:"] * (len(table.header) - 1)])]
+    lines = [line(table.header), rule(len(table.header))]
     for group in table.groups:
-        lines.append(_line([f"**{_text(group.heading)}**", *[""] * (len(table.header) - 1)]))
-        lines.extend(_line([_text(cell) for cell in cells]) for cells in group.lines)
+        lines.append(line([f"**{escaped(group.heading)}**", *[""] * (len(table.header) - 1)]))
+        lines.extend(line([escaped(cell) for cell in cells]) for cells in group.lines)
     return "\n".join(lines)
 
 
@@ -103,29 +104,7 @@ def _training(metrics: Sequence[Metrics]) -> list[str]:
     last = {name: tuple(values[-1] for values in series(metrics, name)) for name in shown}
     if not last:
         return []
-    lines = [_line(("metric", "last value", "step")), _line((":--", "--:", "--:"))]
+    lines = [line(("metric", "last value", "step")), rule(3)]
     for name, (step, value) in last.items():
-        lines.append(_line((_text(name), f"{value:.4g}", f"{step:.0f}")))
+        lines.append(line((escaped(name), f"{value:.4g}", f"{step:.0f}")))
     return ["## End of training\n\n" + "\n".join(lines)]
-
-
-def _origin(facts: Mapping[str, object]) -> str:
-    lines = [_line([_text(name), _code(f"{value}")]) for name, value in facts.items()]
-    return "\n".join([_line(("fact", "value")), _line((":--", ":--")), *lines])
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _text(text: str) -> str:
-    """Text that a Markdown table shows as it is."""
-    for sign in "\\`*<|[":
-        text = text.replace(sign, f"\\{sign}")
-    return " ".join(text.split())
-
-
-def _code(text: str) -> str:
-    """Text set as code in a Markdown table, where a bar would end the cell."""
-    fence = "``" if "`" in text else "`"
-    return fence + " ".join(text.split()).replace("|", "\\|") + fence
