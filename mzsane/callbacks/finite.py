@@ -1,6 +1,6 @@
 """Stops a run whose loss or weights are no numbers, and says where it happened."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import pytorch_lightning as pl
 import torch
@@ -21,7 +21,8 @@ class Finite(pl.Callback):
     loss is not. `last.ckpt` and `best.ckpt` stay as they were before.
 
     Raises:
-        ValueError: from the hooks, on all ranks; it names step and sources of the batch.
+        ValueError: from the hooks of the first process; it names step and sources of the batch.
+        SystemExit: from those of the others, which have nothing to add.
     """
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -55,9 +56,9 @@ class Finite(pl.Callback):
         self._look(trainer, pl_module)
         whole = _finite(pl_module)
         if not trainer.strategy.reduce_boolean_decision(bool(whole), all=True):
-            raise ValueError(
-                f"training: the weights are not finite after step {trainer.global_step}, though "
-                f"the loss was; the checkpoints of earlier steps are kept; {_WAY_OUT}"
+            _stop(
+                trainer,
+                f"the weights are not finite after step {trainer.global_step}, though the loss was",
             )
 
     def _look(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -67,9 +68,9 @@ class Finite(pl.Callback):
             shown = notes[notes[:, 0] == step, 1:].sum(0).int().tolist()
             named = zip(pl_module.sources, shown, strict=True)
             batch = ", ".join(f"{name} ({count})" for name, count in named if count)
-            raise ValueError(
-                f"training: the loss is not finite at step {int(step)}, in a batch of {batch} "
-                f"windows; the checkpoints of earlier steps are kept; {_WAY_OUT}"
+            _stop(
+                trainer,
+                f"the loss is not finite at step {int(step)}, in a batch of {batch} windows",
             )
 
 
@@ -77,6 +78,13 @@ _WAY_OUT = (
     "train with a lower optimizer.lr or trainer.precision=32-true, or look at the source's weights "
     "with python -m mzsane.inspect"
 )
+
+
+def _stop(trainer: pl.Trainer, found: str) -> NoReturn:
+    """End all processes, with one sentence."""
+    if not trainer.is_global_zero:
+        raise SystemExit(0)  # Lightning would kill the first process, were this an error
+    raise ValueError(f"training: {found}; the checkpoints of earlier steps are kept; {_WAY_OUT}")
 
 
 def _finite(module: torch.nn.Module) -> Bool[Tensor, ""]:

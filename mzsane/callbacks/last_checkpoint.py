@@ -62,7 +62,7 @@ class LastCheckpoint(Checkpoint):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Leave after a signal: at the end of a step its metrics would not be logged yet."""
-        self._leave()
+        self._leave(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """What was put off until after validation."""
@@ -70,7 +70,7 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave after a signal: at the end of an epoch its metrics would not be logged yet."""
-        self._leave()
+        self._leave(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the trained model; after a signal, leave its evaluation to the next start."""
@@ -78,7 +78,7 @@ class LastCheckpoint(Checkpoint):
         self._leaving = trainer.strategy.reduce_boolean_decision(
             self._signal is not None, all=False
         )
-        self._leave()
+        self._leave(trainer)
 
     def _save(self, trainer: pl.Trainer) -> None:
         self._leaving = self._agreed(trainer)
@@ -94,8 +94,10 @@ class LastCheckpoint(Checkpoint):
         if trainer.is_global_zero:
             partial.replace(self.path)
 
-    def _leave(self) -> None:
+    def _leave(self, trainer: pl.Trainer) -> None:
         if self._leaving:
+            if not trainer.is_global_zero:
+                raise SystemExit(0)  # Lightning would kill the first process, were this an error
             raise KeyboardInterrupt if self._signal == signal.SIGINT else SystemExit(143)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:

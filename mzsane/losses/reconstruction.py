@@ -93,7 +93,7 @@ def _layer_spread(
 
     Ranks hold different layers, so they share their tokens' sums, and not those of their layers.
     """
-    own = layer.flatten()
+    own = layer.flatten().contiguous()
     everyone = gather_over_ranks(own)
     # The first place of a layer among all sorted: one number per layer, below the number of tokens.
     ordered = everyone.sort().values
