@@ -130,7 +130,7 @@ class SearchZoo(Analyse):
     query: str | None = None
     k: int = MISSING
     metric: str = MISSING
-    matched: int = MISSING
+    tried: int = MISSING
     copies: bool = True
     near: float = MISSING
     lineage: bool = True
@@ -165,8 +165,7 @@ class Evaluate(UseModel):
     device: str = "auto"  # auto, cpu, cuda, ...
     sampler: dict[str, Any] = field(default_factory=dict)
     protocol: dict[str, Any] = field(default_factory=dict)
-    images: dict[str, Any] = field(default_factory=dict)
-    image_sets: Any = None  # names of those in conf/images
+    shown: dict[str, Any] = field(default_factory=dict)  # image sets by name
     evaluation: dict[str, Any] = field(default_factory=dict)
 
 

@@ -168,35 +168,34 @@ def hash_of(model: "Sane") -> str:
 
 
 def zoo_of(opened: Opened, cfg: DictConfig) -> OpenedZoo:
-    """The zoo of a command: the one it names, else the one that the autoencoder was trained on.
-
-    Of the latter, what the command says about it (`zoo.epochs`, `zoo.filters`, ...) counts. Tokens
-    of another zoo have the size that the autoencoder takes.
+    """The zoo of a command, whose stores are made where they are missing.
 
     Args:
         opened: the autoencoder.
-        cfg: of the command, with the sections of `mzsane.config.Preprocess`.
+        cfg: of the command, with the sections of `mzsane.config.UseModel`.
 
     Raises:
         ValueError: no zoo is named and none is known, or stores cannot be made.
         FileNotFoundError: models or stores are missing and not to be made.
     """
-    used = _own(opened, cfg) if cfg.zoo.sources else _trained_on(opened, cfg)
+    used = sections_of(opened, cfg)
     sources = build_all(used.zoo.sources)
     return OpenedZoo(used, sources, stores_of(used, sources))
 
 
-def _own(opened: Opened, cfg: DictConfig) -> DictConfig:
-    """The zoo that a command names, in tokens of the autoencoder's size."""
-    used = _open_copy(cfg)
-    told = cfg.tokens or (opened.cfg.tokens if opened.cfg is not None else None)
-    used.tokens = {"scheme": "channel", "batchnorm": "rows"} | dict(told or {})
-    used.tokens.size = opened.model.embed.in_features
-    return used
+def sections_of(opened: Opened, cfg: DictConfig) -> DictConfig:
+    """A configuration with the zoo that a command names, or else that of the autoencoder's run.
 
+    Of the latter, what the command says about it (`zoo.epochs`, `zoo.filters`, ...) counts. Tokens
+    of another zoo have the size that the autoencoder takes.
 
-def _trained_on(opened: Opened, cfg: DictConfig) -> DictConfig:
-    """The zoo of the run, with what the command says about it."""
+    Raises:
+        ValueError: no zoo is named and none is known.
+    """
+    if cfg.zoo.sources:
+        used = _open_copy(cfg)
+        used.tokens = tokens_of(opened, cfg)
+        return used
     if opened.cfg is None:
         raise ValueError(
             f"{opened.name}: it is not known on which zoo this was trained; name one, for example "
@@ -204,12 +203,19 @@ def _trained_on(opened: Opened, cfg: DictConfig) -> DictConfig:
         )
     used = _open_copy(opened.cfg)
     if cfg.tokens:
-        used.tokens = {**cfg.tokens, "size": opened.model.embed.in_features}
+        used.tokens = tokens_of(opened, cfg)
     for name, unset in _UNSET.items():
         if name != "sources" and cfg.zoo[name] != unset:
             used.zoo[name] = cfg.zoo[name]
     used.workers, used.parallel = cfg.workers, cfg.parallel
     return used
+
+
+def tokens_of(opened: Opened, cfg: DictConfig) -> dict[str, Any]:
+    """Settings of `Layout.of` for models from elsewhere: as told, else as trained, of one size."""
+    told = cfg.tokens or (opened.cfg.tokens if opened.cfg is not None else {})
+    size = opened.model.embed.in_features
+    return {"scheme": "channel", "batchnorm": "rows", **told, "size": size}
 
 
 def _open_copy(cfg: DictConfig) -> DictConfig:

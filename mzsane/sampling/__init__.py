@@ -1,6 +1,7 @@
 """New models from anchors: their latents, densities over them, and the way back to weights."""
 
 from mzsane.sampling.anchors import Anchors, choose_rows, encode_rows, encode_states
+from mzsane.sampling.conditioning import Conditioning, conditioning_of
 from mzsane.sampling.gaussian import Gaussian
 from mzsane.sampling.generate import (
     are_finite,
@@ -15,6 +16,7 @@ from mzsane.sampling.generate import (
 from mzsane.sampling.interpolate import Interpolate
 from mzsane.sampling.kde import KDE
 from mzsane.sampling.latent_mixture import LatentMixture
+from mzsane.sampling.refining import refine
 from mzsane.sampling.sampler import Sampler
 from mzsane.sampling.selecting import select
 from mzsane.sampling.selection import Selected, Selection
@@ -23,6 +25,7 @@ from mzsane.sampling.windows import Precision, decode, encode
 __all__ = [
     "KDE",
     "Anchors",
+    "Conditioning",
     "Gaussian",
     "Interpolate",
     "LatentMixture",
@@ -32,6 +35,7 @@ __all__ = [
     "Selection",
     "are_finite",
     "choose_rows",
+    "conditioning_of",
     "decode",
     "decode_models",
     "encode",
@@ -41,6 +45,7 @@ __all__ = [
     "population_of",
     "reconstruct",
     "reconstruct_rows",
+    "refine",
     "select",
     "shared",
     "stored_models",

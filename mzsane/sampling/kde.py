@@ -31,8 +31,8 @@ class KDE(Sampler):
             see `mzsane.sampling.bandwidths`: ``scott`` and ``silverman`` by the number of anchors
             and of the dimensions of each density, ``cv`` one for all by cross-validation.
         scale: unit of the bandwidth. ``dimension``: :math:`s_t` is the standard deviation over the
-            anchors of each dimension of each token (zero for a single anchor); ``isotropic``: its
-            root mean square over all dimensions of a density; ``none``: 1.
+            anchors of each dimension of each token, or of a single anchor that over its tokens;
+            ``isotropic``: its root mean square over all dimensions of a density; ``none``: 1.
 
     Raises:
         ValueError: `draw`, `scale` or a rule is unknown, or `bandwidth` is negative.
@@ -86,6 +86,8 @@ class KDE(Sampler):
         if self.scale == "none":
             return torch.ones_like(latents[0])
         spread = spread_of(latents)
+        if len(latents) == 1:
+            spread = latents[0].std(0, correction=0).expand_as(spread)
         if self.scale == "dimension":
             return spread
         squares, where = spread.square().mean(1), group.to(latents.device)

@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 
 from mzsane.config import CONF_DIR, register_schemas
 from mzsane.models import Sane
-from mzsane.opening import _own, _trained_on, hash_of, open_model
+from mzsane.opening import hash_of, open_model, sections_of
 
 MODEL = {"d_model": 16, "heads": 2, "layers": 1, "latent": 4, "positions": "sinusoidal"}
 
@@ -84,7 +84,7 @@ def test_a_run_without_checkpoints_says_so(run):
 
 def test_a_command_works_on_the_zoo_of_the_run_with_what_it_says_about_it(run):
     asked = configured("~zoo", "~tokens", "zoo.epochs=[8]", "workers=1")
-    used = _trained_on(open_model(run), asked)
+    used = sections_of(open_model(run), asked)
     assert list(used.zoo.sources) == ["digits"]
     assert (used.zoo.num_models, list(used.zoo.epochs), used.workers) == (5, [8], 1)
     assert used.tokens.size == 0  # as its stores were written
@@ -92,7 +92,7 @@ def test_a_command_works_on_the_zoo_of_the_run_with_what_it_says_about_it(run):
 
 def test_a_zoo_that_a_command_names_takes_tokens_of_the_models_size(run):
     asked = configured("zoo=printed", "~tokens")
-    used = _own(open_model(run), asked)
+    used = sections_of(open_model(run), asked)
     assert list(used.zoo.sources) == ["printed"]
     assert used.tokens == {"size": 20, "scheme": "channel", "batchnorm": "rows"}
     assert used.zoo.num_models is None
@@ -101,4 +101,4 @@ def test_a_zoo_that_a_command_names_takes_tokens_of_the_models_size(run):
 def test_without_a_run_the_zoo_must_be_named(run, tmp_path):
     open_model(run).model.save_pretrained(tmp_path / "kept")
     with pytest.raises(ValueError, match="name one, for example zoo=digits"):
-        _trained_on(open_model(tmp_path / "kept"), configured("~zoo", "~tokens"))
+        sections_of(open_model(tmp_path / "kept"), configured("~zoo", "~tokens"))

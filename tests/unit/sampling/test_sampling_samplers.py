@@ -135,10 +135,19 @@ def test_seed_decides_and_global_state_is_untouched(sampler):
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS, ids=str)
-def test_a_single_anchor_is_repeated(sampler):
+@pytest.mark.parametrize("sampler", [Gaussian(), Interpolate(2), KDE("joint", 0.0)], ids=str)
+def test_what_has_no_width_repeats_a_single_anchor(sampler):
     latents = anchors(count=1)
     torch.testing.assert_close(draw(sampler, latents, 3), latents.expand(3, -1, -1))
+
+
+@pytest.mark.parametrize("how", ["token", "layer", "joint"])
+def test_around_a_single_anchor_a_density_is_as_wide_as_its_tokens_differ(how):
+    latents = anchors(count=1) * torch.tensor([1.0, 5.0, 0.2])
+    samples = draw(KDE(how, 0.5), latents, 6_000)
+    torch.testing.assert_close(
+        samples.std(0), 0.5 * latents[0].std(0, correction=0).expand(6, 3), rtol=0.05, atol=0
+    )
 
 
 @pytest.mark.parametrize(
