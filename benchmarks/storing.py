@@ -76,7 +76,7 @@ def plain_store(zoo: Path, folder: Path, seed: int) -> None:
         layout = Layout.of(aligned)
         for copy in range(PERMUTATIONS):
             tokens = plain_tokens(symmetry.apply(aligned, symmetry.random(rng)), layout)
-            sample = {"tokens": tokens, "mask": layout.mask, "positions": layout.positions}
+            sample = {"tokens": tokens, "mask": layout.mask, "positions": layout.positions[:, :3]}
             torch.save(sample, folder / f"{number}_{copy}.pt")
 
 

@@ -17,10 +17,12 @@ NUM_KINDS = 5
 INIT_STD = 0.02
 """As in GPT-2; the unit spread of `nn.Embedding` drowns the tokens, see `AMPLITUDE`."""
 AMPLITUDE = 0.1
-"""Height of the sinusoidal waves. Embedded tokens of weights of size 0.1 have entries of size 0.05,
-which waves of height 1 would drown."""
+"""Height of the waves. Embedded tokens of trained networks have entries of size 0.04 to 0.08, which
+waves of height 1 would drown: on `digits`, R² after 120 steps of a model 64 wide was 0.61, 0.60,
+0.46 and 0.16 with heights of 0.02, 0.1, 0.3 and 1."""
 PERIOD = 10_000
-"""Ratio of the fastest to the slowest frequency (arXiv:1706.03762)."""
+"""Ratio of the fastest to the slowest frequency (arXiv:1706.03762), and the number of places over
+which relative positions spread every model."""
 
 
 class LearnedPositions(nn.Module):
