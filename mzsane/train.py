@@ -97,10 +97,14 @@ def _tell(metrics: Mapping[str, float]) -> None:
 
 
 def _quieten() -> None:
-    """Leave out what Lightning says at each start and no user can act on."""
+    """Leave out what Lightning and torch say at each start and no user can act on."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     # Lightning 2.6.6 uses what torch 2.13 deprecates
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+    warnings.filterwarnings("ignore", "torch.distributed.nn.functional.all_gather is deprecated")
+    # figures of an epoch are sums over all ranks already
+    warnings.filterwarnings("ignore", r"It is recommended to use `self.log\(.*sync_dist=True")
+    warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor")  # as it may
 
 
 def callbacks_of(cfg: DictConfig, sources: "Mapping[str, Source]", data: "ZooData") -> list[Any]:

@@ -256,8 +256,9 @@ def test_evaluating_in_between_changes_nothing(first, train, tmp_path):
     assert [row for row in rows if row["step"] == "16"] == last
 
 
-def test_two_processes_train_one_run(first, train, tmp_path):
-    done = train(tmp_path, "trainer=ddp_cpu", "trainer.max_epochs=2")
+@pytest.mark.parametrize("trainer", ["ddp_cpu", "fsdp_cpu"])
+def test_two_processes_train_one_run(first, train, tmp_path, trainer):
+    done = train(tmp_path, f"trainer={trainer}", "trainer.max_epochs=2")
     assert done.returncode == 0, done.stderr
     run = only_run(tmp_path)
     assert (run / "summary.md").exists()
