@@ -30,6 +30,7 @@ class Loader:
         workers: processes that read ahead; 0 reads in this one.
         rank: of this process, below `world_size`.
         world_size: number of processes; divides `batch_size`.
+        pin: hand batches out in memory from which a GPU can read while the host goes on.
 
     Attributes:
         waited: seconds that whoever iterates has waited for batches, in all.
@@ -46,6 +47,7 @@ class Loader:
         workers: int = 0,
         rank: int = 0,
         world_size: int = 1,
+        pin: bool = False,
     ) -> None:
         _check(batch_size, samples_per_epoch, world_size)
         self.batch_size = batch_size
@@ -53,7 +55,7 @@ class Loader:
         self.rank, self.share = rank, batch_size // world_size
         self._epoch_start, self._seen, self._resumed = 0, 0, False
         self._batches: list[range] = []  # read by the workers' loader when an epoch begins
-        self._dataset, self._workers = dataset, workers
+        self._dataset, self._workers, self._pin = dataset, workers, pin
         self.waited = 0.0
         self._reader = self._make_reader()
 
@@ -113,6 +115,7 @@ class Loader:
             num_workers=self._workers,
             collate_fn=as_it_is,
             persistent_workers=self._workers > 0,
+            pin_memory=self._pin,
             generator=torch.Generator(),  # the loader draws from the global one without it
         )
 

@@ -123,8 +123,7 @@ class ZooData(pl.LightningDataModule):
 
     def train_dataloader(self) -> Loader:
         """A stream that begins at its first sample, or where the resumed run was."""
-        rank, world_size = self._rank()
-        self._loader = self._make_loader(rank, world_size)
+        self._loader = self._make_loader(*self._rank(), self._on_gpu())
         if self._place is not None:
             self._loader.load_state_dict(self._place)
             self._place = None
@@ -139,6 +138,7 @@ class ZooData(pl.LightningDataModule):
             num_workers=self.workers,
             collate_fn=as_it_is,
             persistent_workers=self.workers > 0,
+            pin_memory=self._on_gpu(),
             generator=torch.Generator(),
         )
 
@@ -154,7 +154,7 @@ class ZooData(pl.LightningDataModule):
         """The next `train_dataloader` goes on at this place."""
         self._place = state_dict
 
-    def _make_loader(self, rank: int = 0, world_size: int = 1) -> Loader:
+    def _make_loader(self, rank: int = 0, world_size: int = 1, pin: bool = False) -> Loader:
         return Loader(
             self.train_windows,
             self.batch_size,
@@ -162,11 +162,15 @@ class ZooData(pl.LightningDataModule):
             self.workers,
             rank,
             world_size,
+            pin,
         )
 
     def _rank(self) -> tuple[int, int]:
         trainer = self.trainer
         return (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+
+    def _on_gpu(self) -> bool:
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
 
 
 def _opened(store: str | Path | TokenStore) -> TokenStore:

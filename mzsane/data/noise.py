@@ -85,7 +85,8 @@ def _bits(
     seed: int, purpose: int, key: Int[Tensor, " batch"], count: int
 ) -> Int[Tensor, "batch count"]:
     """So many hashes a sample, of 64 bits."""
-    name = named(torch.tensor(signed(seed), device=key.device), purpose, key.to(torch.int64))
+    start = torch.full((), signed(seed), device=key.device)  # a tensor from the host would wait
+    name = named(start, purpose, key.to(torch.int64))
     counter = torch.arange(1, count + 1, device=key.device) * GOLDEN
     return mixed(name[:, None] + counter)
 

@@ -36,6 +36,8 @@ class Pretraining(pl.LightningModule):
         compile: compile the model's parts in place, which keeps the names in its state dict.
         seed: noise is a function of it and of the sample's number, dropout of it and of the step.
         networks: answer for the models in the windows, where the loss asks; None if it does not.
+        checkpointing: keep of the model's blocks only what goes into them, and compute the rest
+            again for the gradient; see `mzsane.models.transformer.Transformer`.
         kinds: names of the kinds of layers that the last column of `Batch.positions` numbers;
             without any, R² is that of whole sources only.
 
@@ -56,6 +58,7 @@ class Pretraining(pl.LightningModule):
         compile: bool = False,
         seed: int = 0,
         networks: Networks | None = None,
+        checkpointing: bool = False,
         kinds: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
@@ -68,6 +71,8 @@ class Pretraining(pl.LightningModule):
         self.sources, self.sigma, self.erase, self.seed = sources, sigma, erase, seed
         self.compile_model, self.networks, self.kinds = compile, networks, kinds
         self._shown = torch.zeros(len(sources), dtype=torch.int64)
+        if checkpointing:
+            model.encoder.checkpointing = model.decoder.checkpointing = True
 
     def setup(self, stage: str) -> None:
         """Compile in place when asked: the parts, for a step calls `encode` and `decode`."""

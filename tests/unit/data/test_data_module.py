@@ -1,3 +1,5 @@
+import types
+
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -160,3 +162,23 @@ def test_a_zoo_too_small_to_validate_on_says_so(tmp_path, make_store, mlp):
 def test_a_missing_store_names_the_command(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nope\.h5.*mzsane\.preprocess"):
         ZooData({"nope": tmp_path / "nope.h5"}, 4, 8, 100)
+
+
+@pytest.mark.parametrize(("device", "pinned"), [("cuda", True), ("cpu", False)])
+def test_batches_for_a_gpu_lie_where_it_can_read_them_while_the_host_goes_on(
+    stores, device, pinned, monkeypatch
+):
+    made = []
+
+    class Spy(torch.utils.data.DataLoader):
+        def __init__(self, *arguments, **settings):
+            made.append(settings["pin_memory"])
+
+    data = ZooData(stores, 4, 2, 2 * STEPS)
+    strategy = types.SimpleNamespace(root_device=torch.device(device))
+    data.trainer = types.SimpleNamespace(global_rank=0, world_size=1, strategy=strategy)
+    monkeypatch.setattr("mzsane.data.loader.DataLoader", Spy)
+    monkeypatch.setattr("mzsane.data.module.DataLoader", Spy)
+    data.train_dataloader()
+    data.val_dataloader()
+    assert made == [pinned, pinned]
