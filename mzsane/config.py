@@ -131,6 +131,7 @@ class SearchZoo(Analyse):
     k: int = MISSING
     metric: str = MISSING
     tried: int = MISSING
+    tried_each: int = MISSING
     copies: bool = True
     near: float = MISSING
     lineage: bool = True

@@ -1,8 +1,13 @@
 """What representations of models are good for: properties, neighbours, copies, lineages."""
 
+from mzsane.analysis.copies import copies
 from mzsane.analysis.embedding import Embeddings, embed
+from mzsane.analysis.kin import Kin, all_distances, kin_of, matched_distances, norms
+from mzsane.analysis.lineage import Lineage, guess_lineage, quality
 from mzsane.analysis.members import Columns, Part, chosen, chunks, columns_of, joined
+from mzsane.analysis.neighbours import by_embedding, by_weights
 from mzsane.analysis.probing import Plan, probe
+from mzsane.analysis.queries import Query, loose_query, stored_query
 from mzsane.analysis.scopes import Inputs
 from mzsane.analysis.streaming import Encoder, embed_parts, read_models
 
@@ -11,14 +16,28 @@ __all__ = [
     "Embeddings",
     "Encoder",
     "Inputs",
+    "Kin",
+    "Lineage",
     "Part",
     "Plan",
+    "Query",
+    "all_distances",
+    "by_embedding",
+    "by_weights",
     "chosen",
     "chunks",
     "columns_of",
+    "copies",
     "embed",
     "embed_parts",
+    "guess_lineage",
     "joined",
+    "kin_of",
+    "loose_query",
+    "matched_distances",
+    "norms",
     "probe",
+    "quality",
     "read_models",
+    "stored_query",
 ]

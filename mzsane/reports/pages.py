@@ -47,7 +47,7 @@ def write_page(
     parts = [
         f"# {title}",
         *shown,
-        *map(_markdown, sheets),
+        *map(markdown_sheet, sheets),
         f"## Where the numbers come from\n\n{facts_table(facts)}",
     ]
     with replacing(path) as partial:
@@ -62,16 +62,20 @@ def terminal_page(sheets: Sequence[Sheet]) -> "rich.console.Group":
 
     drawn: list[Table | Text] = []
     for sheet in sheets:
+        if not sheet.lines:
+            drawn += [Text(f"{sheet.title}: {remark}") for remark in sheet.remarks]
+            continue
         body = Table(title=Text(sheet.title), title_justify="left")
         for number, name in enumerate(sheet.header):
             body.add_column(Text(name), justify="right" if number else "left")
         for cells in sheet.lines:
             body.add_row(*map(Text, cells))
-        drawn += [*([body] if sheet.lines else []), *map(Text, sheet.remarks)]
+        drawn += [body, *map(Text, sheet.remarks)]
     return Group(*drawn)
 
 
-def _markdown(sheet: Sheet) -> str:
+def markdown_sheet(sheet: Sheet) -> str:
+    """A table below its title, and the remarks below it."""
     parts = [f"## {escaped(sheet.title)}"]
     if sheet.lines:
         parts.append(table(sheet.header, sheet.lines))

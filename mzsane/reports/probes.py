@@ -30,7 +30,7 @@ def probe_sheets(rows: Sequence[Row]) -> list[Sheet]:
                 sheets.append(_sheet(f"{scope}: {METRICS[metric]}", measured))
         remarks = tuple(dict.fromkeys(_remarks(own)))
         if remarks:
-            sheets.append(Sheet(f"{scope}: remarks", (), (), remarks))
+            sheets.append(Sheet(f"remarks on {scope}", (), (), remarks))
     return sheets
 
 
