@@ -3,7 +3,17 @@
 import inspect
 from collections.abc import Callable
 
-from benchmarks import alignment, losses, sampling, step, storing, tokens, windows
+from benchmarks import (
+    alignment,
+    losses,
+    sampling,
+    startup,
+    step,
+    storing,
+    tokens,
+    waiting,
+    windows,
+)
 from benchmarks.results import Measurement, Settings
 
 Benchmark = Callable[[Settings], list[Measurement]]
@@ -15,6 +25,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "windows": windows.run,
     "losses": losses.run,
     "step": step.run,
+    "waiting": waiting.run,
+    "startup": startup.run,
     "sampling": sampling.run,
 }
 

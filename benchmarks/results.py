@@ -13,6 +13,8 @@ import torch
 from benchmarks.timing import Spread
 
 FOLDER = Path(__file__).parent / "results"
+RISING = ("/s", "% of peak")
+"""Ends of units of which more is better: rates, and the use that is made of a device."""
 COLUMNS = ("work", "mzsane", "plain", "ratio", "target", "unit")
 
 
@@ -40,7 +42,7 @@ class Measurement(NamedTuple):
 
     Attributes:
         name: of the work.
-        unit: of all numbers; in a rate (``models/s``) more is better, otherwise less.
+        unit: of all numbers; in those of `RISING` more is better, otherwise less.
         mzsane: what it costs here.
         plain: what the reference costs; None where there is none.
         target: what we aim at on two cores; None without an aim.
@@ -60,7 +62,7 @@ class Measurement(NamedTuple):
         if self.plain is None:
             return None
         ratio = self.plain.median / self.mzsane.median
-        return 1 / ratio if self.unit.endswith("/s") else ratio
+        return 1 / ratio if self.unit.endswith(RISING) else ratio
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -113,7 +115,7 @@ def machine(device: str = "cpu") -> dict[str, Any]:
 
 
 def _cells(measurement: Measurement) -> tuple[str, ...]:
-    bound = "≥ " if measurement.unit.endswith("/s") else "≤ "
+    bound = "≥ " if measurement.unit.endswith(RISING) else "≤ "
     return (
         measurement.name,
         _number(measurement.mzsane.median),

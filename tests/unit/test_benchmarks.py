@@ -1,14 +1,22 @@
 """Benchmarks list, repeat and write; what they measure is never asserted."""
 
 import json
+import subprocess
+import sys
 import time
 
 import pytest
+import torch
+from omegaconf import OmegaConf
 
 from benchmarks import __main__ as command
+from benchmarks import startup, step, steps, waiting
+from benchmarks.inputs import CNN3, RESNET18_TOKEN
 from benchmarks.registry import BENCHMARKS
 from benchmarks.results import Measurement, Settings, table, write
 from benchmarks.timing import Spread, alternate, seconds
+from mzsane.callbacks.arithmetic import flops_per_token
+from mzsane.config import CONF_DIR
 
 
 def fake(settings):
@@ -84,3 +92,81 @@ def test_an_unknown_benchmark_is_refused(capsys):
     with pytest.raises(SystemExit):
         command.main(["nothing"])
     assert "choose from tokens" in capsys.readouterr().err
+
+
+TINY = steps.Size(16, 2, 1, 4, 8, 2)
+
+
+def test_steps_of_ours_and_of_torch_are_taken_in_both_precisions(monkeypatch):
+    asked = []
+    monkeypatch.setattr(step, "peak_memory", lambda work, *arguments: asked.append(arguments) or 1)
+    for precision in ("float32", "bf16-mixed"):
+        rate, memory = step.on_cpu(TINY, precision, 1.0, Settings(repeats=1))
+        assert rate.unit == "tokens/s"
+        assert rate.mzsane.median > 0
+        assert (rate.target, memory.target) == (1.0, None)
+    assert asked == [(TINY, p, b) for p in ("float32", "bf16-mixed") for b in (False, True)]
+
+
+def test_a_step_uses_the_optimizer_of_the_command():
+    optimizer = steps.OneStep(TINY, "float32").optimizer
+    assert isinstance(optimizer, torch.optim.AdamW)
+    assert optimizer.defaults["fused"]
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [1e-2, 0.0]
+
+
+def test_the_largest_model_is_that_of_its_configuration():
+    published = OmegaConf.merge(
+        OmegaConf.load(CONF_DIR / "model" / "sane_base.yaml"),
+        OmegaConf.load(CONF_DIR / "experiment" / "mz_sane.yaml").model,
+    )
+    size = steps.SANE_BASE._asdict() | {"max_positions": list(steps.SANE_BASE.max_positions)}
+    names = ("d_model", "heads", "layers", "latent", "positions", "max_positions")
+    assert {name: size[name] for name in names} == {name: published[name] for name in names}
+
+
+def test_steps_on_a_gpu_are_taken_in_all_ways_and_their_use_of_it_is_told(monkeypatch):
+    compiled = []
+    monkeypatch.setattr(step, "peak_flops", lambda device: 1e12)
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module: compiled.append(module))
+    found = step.on_gpu(Settings(repeats=1), TINY, (1, 2))
+    assert [m.name.partition("batch ")[2] for m in found[::2]] == [
+        f"{batch}{way}" for batch in (1, 2) for way in step.WAYS
+    ]
+    assert compiled
+    flops = flops_per_token(steps.OneStep(TINY, "float32").system.model, TINY.window)
+    for rate, utilisation in zip(found[::2], found[1::2], strict=True):
+        assert utilisation.mzsane.median == pytest.approx(100 * flops * rate.mzsane.median / 1e12)
+        assert "≥ 50" in table([utilisation])
+
+
+def test_a_batch_that_does_not_fit_is_left_out_and_said(monkeypatch, capsys):
+    inner = steps.batch_of
+
+    def batch_of(size, seed):
+        if size.batch > 1:
+            raise torch.OutOfMemoryError
+        return inner(size, seed)
+
+    monkeypatch.setattr(steps, "batch_of", batch_of)
+    found = step.on_gpu(Settings(repeats=1), TINY, (1, 2), {"": {}})
+    assert [m.name.endswith("batch 1") for m in found] == [True]
+    assert "batch 2: does not fit" in capsys.readouterr().out
+
+
+def test_waiting_for_windows_is_a_share_of_the_time():
+    measured = waiting.measure(TINY, "float32", Settings(repeats=1), CNN3, RESNET18_TOKEN)
+    assert 0 < measured.mzsane.median < 100
+
+
+def test_leaving_after_the_first_step_is_a_setting_of_the_command():
+    arguments = [*startup.FAST, *startup.LEAVE, "--cfg", "job"]
+    shown = subprocess.run(
+        [*startup.COMMAND, *arguments], cwd=startup.ROOT, capture_output=True, text=True
+    )
+    assert "_target_: benchmarks.startup.Leave" in shown.stdout
+
+
+def test_a_command_that_fails_is_no_measurement(tmp_path):
+    with pytest.raises(subprocess.CalledProcessError):
+        startup.call([sys.executable, "-c", "raise SystemExit(1)"], str(tmp_path))
