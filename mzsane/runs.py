@@ -23,13 +23,18 @@ class RunFolder(Callback):
     """Hydra callback: the same command continues its unfinished run, another never overwrites it.
 
     It acts before Hydra writes `.hydra/`. A folder is unfinished while it lacks `summary.md`; it is
-    the same command if the composed configuration is equal, key by key.
+    the same command if the composed configuration is equal, key by key. The processes of a job of
+    Slurm have one folder, named by job and step, with which the requeued job goes on.
     """
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Choose the folder of this run, or refuse it with one sentence."""
         wanted = plain(config)
-        if any(o.startswith("hydra.run.dir=") for o in config.hydra.overrides.hydra):
+        given = any(o.startswith("hydra.run.dir=") for o in config.hydra.overrides.hydra)
+        if not given and (job := shared_job()):
+            _set_folder(config, Path(config.hydra.run.dir).parent / job)
+            given = True
+        if given:
             folder = Path(config.hydra.run.dir)
             if difference := first_difference(recorded(folder), wanted):
                 # SystemExit, because Hydra turns a callback's exceptions into warnings
@@ -41,8 +46,7 @@ class RunFolder(Callback):
             folder := unfinished(Path(config.hydra.run.dir).parent, wanted)
         ):
             print(f"continuing {folder} (resume=false starts anew)")
-            with flag_override(config, ["struct", "readonly"], [False, False]):
-                config.hydra.run.dir = str(folder)
+            _set_folder(config, folder)
 
 
 class SweepReport(Callback):
@@ -115,7 +119,31 @@ def claim(folder: Path) -> Iterator[None]:
 
 def leads() -> bool:
     """Whether this is the first process of a run; launchers number them in the environment."""
-    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+    numbers = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+    return all(os.environ.get(name, "0") == "0" for name in numbers)
+
+
+def shared_job() -> str | None:
+    """Name of the folder of processes that were started one by one; None if this one is alone.
+
+    Each would take the time of its own start for a name.
+
+    Raises:
+        SystemExit: if their launcher gives them no name in common.
+    """
+    several = {name: int(os.environ.get(name, "1")) > 1 for name in ("SLURM_NTASKS", "WORLD_SIZE")}
+    if several["SLURM_NTASKS"] and "SLURM_PROCID" in os.environ:
+        return f"slurm-{os.environ['SLURM_JOB_ID']}.{os.environ.get('SLURM_STEP_ID', 'batch')}"
+    if several["WORLD_SIZE"] and "RANK" in os.environ:
+        raise SystemExit(
+            "mzsane: torchrun starts processes that know no common folder; give hydra.run.dir"
+        )
+    return None
+
+
+def _set_folder(config: DictConfig, folder: Path) -> None:
+    with flag_override(config, ["struct", "readonly"], [False, False]):
+        config.hydra.run.dir = str(folder)
 
 
 def _lock(folder: Path) -> FileLock:

@@ -8,6 +8,8 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
+from mzsane.callbacks.requeuing import WARNING, requeue, warning_signals
+
 _SYNC_EVERY = (
     10  # steps between the ranks' agreeing to stop: a collective each step would cost more
 )
@@ -18,7 +20,9 @@ class LastCheckpoint(Checkpoint):
 
     A signal is remembered and acted on after the current step, so that the checkpoint never holds
     half a step, nor gradients accumulated for the next one, and resuming gives the weights of an
-    uninterrupted run. A second Ctrl-C stops at once. The file is replaced as a whole.
+    uninterrupted run. A second Ctrl-C stops at once. The file is replaced as a whole. Slurm's
+    warning (SIGUSR1) is obeyed alike, and the job then requeued; Lightning by itself would save
+    in the middle of a step, and prefer that file ever after.
 
     Lightning lets a `Checkpoint` have its turn after all other callbacks, so that what they do at
     a step, such as averaging weights, is in the file.
@@ -38,7 +42,7 @@ class LastCheckpoint(Checkpoint):
         """Take over the signals; Lightning gives all of them back when training ends or fails."""
         self._signal, self._leaving = None, False
         self._step = trainer.global_step
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, *warning_signals()):
             signal.signal(number, self._remember)
 
     def on_train_batch_end(
@@ -98,6 +102,8 @@ class LastCheckpoint(Checkpoint):
         if self._leaving:
             if not trainer.is_global_zero:
                 raise SystemExit(0)  # Lightning would kill the first process, were this an error
+            if self._signal == WARNING:
+                requeue()
             raise KeyboardInterrupt if self._signal == signal.SIGINT else SystemExit(143)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:

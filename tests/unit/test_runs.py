@@ -80,3 +80,32 @@ def test_the_first_process_leads(monkeypatch, name):
     assert runs.leads()
     monkeypatch.setenv(name, "1")
     assert not runs.leads()
+
+
+def started(parent, **values):
+    """The folder that a process chooses which was given none."""
+    hydra = {"run": {"dir": str(parent / "now")}, "overrides": {"hydra": []}}
+    config = OmegaConf.create({"seed": 0, **values, "hydra": hydra})
+    runs.RunFolder().on_run_start(config)
+    return config.hydra.run.dir
+
+
+def test_processes_of_a_job_of_slurm_have_one_folder_and_find_it_again(tmp_path, monkeypatch):
+    job = {"SLURM_JOB_ID": "42", "SLURM_STEP_ID": "0", "SLURM_NTASKS": "2"}
+    for name, value in job.items():
+        monkeypatch.setenv(name, value)
+    for rank in "01":
+        monkeypatch.setenv("SLURM_PROCID", rank)
+        assert started(tmp_path) == str(tmp_path / "slurm-42.0")
+    made(tmp_path, "slurm-42.0", seed=0)
+    assert started(tmp_path) == str(tmp_path / "slurm-42.0")
+    with pytest.raises(SystemExit, match="another configuration"):
+        started(tmp_path, seed=1)
+
+
+def test_processes_without_a_common_name_need_a_folder(tmp_path, monkeypatch):
+    assert started(tmp_path) == str(tmp_path / "now")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(SystemExit, match=r"give hydra\.run\.dir"):
+        started(tmp_path)

@@ -1,5 +1,6 @@
 """What the integration tests of interruption cannot reach: the time after the last step."""
 
+import contextlib
 import os
 import signal
 
@@ -89,3 +90,24 @@ def test_a_write_that_is_cut_short_leaves_the_checkpoint_before_it(tmp_path, mon
     with pytest.raises(ArithmeticError):
         trainer.callbacks[0].on_train_end(trainer, trainer.lightning_module)
     assert (tmp_path / "last.ckpt").read_bytes() == whole
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_job_whose_time_is_up_is_saved_and_requeued(tmp_path, monkeypatch, refused):
+    job = {"SLURM_JOB_ID": "42", "SLURM_NTASKS": "1", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
+    for name, value in (job | {"SLURM_NODEID": "0", "SLURM_JOB_NAME": "train"}).items():
+        monkeypatch.setenv(name, value)
+    scontrol = tmp_path / "bin" / "scontrol"
+    scontrol.parent.mkdir()
+    answer = "echo not allowed >&2; exit 1" if refused else ""
+    scontrol.write_text(f"#!/bin/sh\necho $@ > {tmp_path}/asked\n{answer}\n")
+    scontrol.chmod(0o755)
+    monkeypatch.setenv("PATH", str(scontrol.parent), prepend=os.pathsep)
+    warned = pytest.warns(UserWarning, match="did not requeue job 42 .not allowed")
+    ending = Signal("on_train_batch_start", signal.SIGUSR1)
+    with warned if refused else contextlib.nullcontext(), pytest.raises(SystemExit) as stop:
+        fit(tmp_path, ending)
+    assert stop.value.code == 143
+    assert (tmp_path / "asked").read_text() == "requeue 42\n"
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 1
+    assert not list(tmp_path.glob("hpc_ckpt*"))
