@@ -2,17 +2,15 @@
 
 python -m mzsane.evaluate checkpoint=runs/train/TIME                  # the zoo it was trained on
 python -m mzsane.evaluate checkpoint=runs/train/TIME protocol=[zero_shot,finetuned,transfer]
-python -m mzsane.evaluate checkpoint=owner/name zoo=digits images=[digits,mnist5k]
+python -m mzsane.evaluate checkpoint=owner/name zoo=digits shown=[digits,mnist5k]
 """
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra import compose
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, ListConfig, open_dict
+from omegaconf import DictConfig
 
 from mzsane.analysing import device_of
 from mzsane.config import build, build_all, check
@@ -24,8 +22,6 @@ from mzsane.train import images_of
 
 if TYPE_CHECKING:
     from mzsane.evaluation import Study
-    from mzsane.images import ImageSet
-    from mzsane.stores import Source
 
 
 def evaluate(cfg: DictConfig) -> None:
@@ -58,28 +54,12 @@ def study_of(cfg: DictConfig, opened: Opened) -> "Study":
     return build(
         cfg.evaluation,
         stores=zoo.stores,
-        images=shown(cfg, zoo.sources),
+        images=build_all(cfg.shown) or images_of(cfg, zoo.sources),
         samplers=build_all(cfg.sampler),
         protocols=build_all(cfg.protocol),
         num_models=zoo.cfg.zoo.num_models,
         epochs=zoo.cfg.zoo.epochs,
     )
-
-
-def shown(cfg: DictConfig, sources: "dict[str, Source]") -> "dict[str, Callable[[], ImageSet]]":
-    """The image sets that are named, else those of the zoo and of `evaluation.images`.
-
-    Raises:
-        ValueError: one of them cannot be loaded.
-    """
-    names = cfg.image_sets
-    if names in (None, "null"):
-        return images_of(cfg, sources)
-    names = list(names) if isinstance(names, ListConfig) else [names]
-    chosen = compose(overrides=[f"+images@evaluation.images.{name}={name}" for name in names])
-    with open_dict(cfg):  # where interpolations find what the files refer to
-        cfg.evaluation.images = chosen.evaluation.images
-    return images_of(cfg, {})
 
 
 def step_of(opened: Opened) -> int:

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from mzsane.files import replacing
+from mzsane.results import Found, describe
 from mzsane.runs import CONFIG, DONE
 
 FACTS = "facts.json"
@@ -33,9 +34,8 @@ def report(folder: Path, facts: Mapping[str, object]) -> None:
     """
     from rich.console import Console
 
-    from mzsane.evaluation import read_rows, summarise
+    from mzsane.evaluation import read_rows
     from mzsane.reports import (
-        accuracy_novelty,
         latest,
         loss_curves,
         merge_metrics,
@@ -49,14 +49,12 @@ def report(folder: Path, facts: Mapping[str, object]) -> None:
         merge_metrics(folder / "logs" / "csv", folder / "metrics.csv")
         metrics = read_metrics(folder / "metrics.csv")
         loss_curves(metrics, folder / "loss.png")
-    statistics = []
+    found = Found([], [])
     if (folder / "results.csv").exists() or not metrics:
-        rows = latest(read_rows(folder / "results.csv"))
-        classes = {row["images"]: row["classes"] for row in rows}
-        accuracy_novelty(rows, folder / "accuracy_novelty.png", classes)
-        statistics = summarise(rows, by=("source", "architecture", "method", "images"))
-        Console().print(terminal_summary(statistics))
-    write_summary(folder / DONE, statistics, metrics, _remembered(folder, facts))
+        found = describe(folder, latest(read_rows(folder / "results.csv")))
+        Console().print(terminal_summary(found.statistics))
+    origin = _remembered(folder, facts)
+    write_summary(folder / DONE, found.statistics, metrics, origin, found.sheets)
 
 
 def report_sweep(folder: Path, against: str | None = None) -> None:

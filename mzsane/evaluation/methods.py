@@ -10,6 +10,7 @@ from jaxtyping import Int
 
 from mzsane.evaluation.baselines import Maker, weight_baselines
 from mzsane.evaluation.selected import best_on_validation, greedy_soup
+from mzsane.evaluation.selecting import OnValidation
 from mzsane.evaluation.streams import Stream, stream_of, torch_generator
 from mzsane.images import ImageSet
 from mzsane.models import Sane
@@ -17,11 +18,14 @@ from mzsane.populations import Population
 from mzsane.sampling import (
     Anchors,
     Sampler,
+    Selection,
     choose_rows,
+    decode_models,
     encode_rows,
     generate,
     reconstruct,
     reconstruct_rows,
+    select,
     stored_models,
 )
 from mzsane.stores import Shelf
@@ -92,7 +96,7 @@ class Workshop:
     model: Sane
     case: Case
     amounts: Amounts
-    samplers: Mapping[str, Sampler]
+    samplers: Mapping[str, Sampler | Selection]
     seed: int
     workers: int
 
@@ -113,7 +117,11 @@ class Workshop:
         yield Method("greedy_soup", "baseline", self._soup, selects=True)
         yield from self._reconstructions()
         for name, sampler in self.samplers.items():
-            yield Method(name, "sampler", partial(self._sampled, name, sampler))
+            if isinstance(sampler, Selection):
+                selected = partial(self._selected, name, sampler)
+                yield Method(name, "sampler", selected, selects=True)
+            else:
+                yield Method(name, "sampler", partial(self._sampled, name, sampler))
 
     def _reconstructions(self) -> Iterator[Method]:
         """Stored models that the autoencoder was trained on, and others, beside themselves."""
@@ -174,3 +182,11 @@ class Workshop:
             self.model.window,
             self._halo,
         )
+
+    def _selected(self, name: str, selection: Selection, images: ImageSet) -> Population:
+        """The survivors of a selection, which sees validation images only."""
+        judge = OnValidation(images.validation, images.validation, self.workers)
+        generator = torch_generator(self.stream(name))
+        window, halo = self.model.window, self._halo
+        survivors = select(self.model, self._anchors, selection, judge, generator, window, halo)
+        return decode_models(self.model, survivors.latents, self._anchors, window, halo)

@@ -18,7 +18,7 @@ from mzsane.evaluation.together import Share, Together
 from mzsane.images import ImageSet
 from mzsane.models import Sane
 from mzsane.progress import Progress, silent
-from mzsane.sampling import Sampler
+from mzsane.sampling import Sampler, Selection
 from mzsane.stores import TokenStore
 
 LOG = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Study:
         protocols: by the name in the table.
         methods: which of them take part, by name; None is all.
         num_anchors: stored models that are sampled from; all if there are fewer.
-        num_samples: models of each method.
+        num_samples: models of each method, but for selections, which say how many survive.
         noise_scales: of the baselines ``anchor_noise_<scale>``, in standard deviations of each
             tensor.
         num_models: as the autoencoder was trained: models per source; None is all.
@@ -56,7 +56,7 @@ class Study:
 
     stores: Mapping[str, TokenStore]
     images: Mapping[str, Callable[[], ImageSet]]
-    samplers: Mapping[str, Sampler]
+    samplers: Mapping[str, Sampler | Selection]
     protocols: Mapping[str, Protocol] = field(default_factory=lambda: {"zero_shot": ZeroShot()})
     methods: Sequence[str] | None = None
     num_anchors: int = 30

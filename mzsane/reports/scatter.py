@@ -1,7 +1,7 @@
 """Accuracy against novelty: whether a generator does more than copy."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from statistics import fmean
@@ -28,6 +28,8 @@ _LEGEND = (2.4, 0.2)  # inches: width, height of a line
 _FAR = 3.0  # novelty from which the axis is compressed beyond 1
 _TICKS = (0, 0.25, 0.5, 0.75, 1, 2, 5, 10, 20, 50, 100, 1000)
 _CHANCE: dict[str, Any] = {"color": "#888888", "linewidth": 0.8, "linestyle": "-."}
+_REACHED: dict[str, Any] = {"color": "#888888", "linewidth": 0.9, "zorder": 1}
+Staircase = Callable[[Sequence[Row]], Sequence[tuple[float, float]]]
 
 
 class Look(NamedTuple):
@@ -39,7 +41,10 @@ class Look(NamedTuple):
 
 
 def accuracy_novelty(
-    rows: Sequence[Row], path: Path, classes: Mapping[str, int] | None = None
+    rows: Sequence[Row],
+    path: Path,
+    classes: Mapping[str, int] | None = None,
+    staircase: Staircase | None = None,
 ) -> None:
     """Draw every model as a dot and every method's mean as a larger mark of the same colour.
 
@@ -52,6 +57,8 @@ def accuracy_novelty(
         rows: of one evaluation, see `latest`.
         path: PNG file; replaced whole.
         classes: number of classes per image set, for the line of chance; None draws none.
+        staircase: from rows to the corners of what they reach, drawn for all baselines together;
+            None draws none.
 
     Raises:
         ValueError: there are no rows.
@@ -68,11 +75,15 @@ def accuracy_novelty(
             for axes, name in zip(line, images, strict=True):
                 axes.set_title(f"{source}\non {name}")
                 chance = 1 / classes[name] if classes and name in classes else None
-                _panel(axes, [row for row in members if row["images"] == name], looks, chance)
+                mine = [row for row in members if row["images"] == name]
+                _panel(axes, mine, looks, chance)
+                if staircase:
+                    _frontier(axes, staircase([row for row in mine if row["kind"] == "baseline"]))
         _scales(grid[0, 0], rows)
         figure.supxlabel("novelty (0: a copy, 1: as far as trained models are apart)", fontsize=9)
         figure.supylabel("accuracy, %", fontsize=9)
-        _legend(figure, rows, looks, chance=bool(images.keys() & (classes or {}).keys()))
+        known = bool(images.keys() & (classes or {}).keys())
+        _legend(figure, rows, looks, chance=known, reached=staircase is not None)
 
 
 def appearances(rows: Sequence[Row]) -> dict[str, Look]:
@@ -98,6 +109,14 @@ def _panel(
         axes.axhline(100 * chance, **_CHANCE)
     for method, members in grouped(rows, method_of).items():
         _method(axes, members, looks[method])
+
+
+def _frontier(axes: "matplotlib.axes.Axes", corners: Sequence[tuple[float, float]]) -> None:
+    """The best accuracy of baselines at a novelty of at least the place on the axis."""
+    if corners:
+        novelty, accuracy = zip(*corners, strict=True)
+        places, steps = (0.0, *novelty), (accuracy[0], *accuracy)
+        axes.step(places, [100 * step for step in steps], where="pre", **_REACHED)
 
 
 def _method(axes: "matplotlib.axes.Axes", rows: Sequence[Row], look: Look) -> None:
@@ -144,6 +163,7 @@ def _legend(
     rows: Sequence[Row],
     looks: Mapping[str, Look],
     chance: bool,
+    reached: bool,
 ) -> None:
     """Methods below the heading of their kind, to the right of all panels."""
     from matplotlib.lines import Line2D
@@ -159,6 +179,8 @@ def _legend(
             handles.append(Line2D([], [], label=method, **style))
     if chance:
         handles.append(Line2D([], [], label="chance", **_CHANCE))
+    if reached:
+        handles.append(Line2D([], [], label="all baselines", **_REACHED))
     legend = figure.legend(handles=handles, loc="outside right center", frameon=False)
     for place in headings:
         legend.get_texts()[place].set_fontweight("bold")

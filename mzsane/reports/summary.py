@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mzsane.files import replacing
 from mzsane.reports.markdown import escaped, facts_table, line, rule
 from mzsane.reports.metrics import Metrics, quantities, series
+from mzsane.reports.pages import Sheet, markdown_sheet
 from mzsane.reports.tables import ABSENT, Row, Table, arrange
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ READING = f"""\
 - Novelty is the distance in weights to the nearest training model, over all orders of channels
   that were tried, divided by the mean distance of a training model to the nearest other one: 0 is
   a copy, 1 is as far as trained models are from each other.
+- A model with a weight or a loss that is not finite is broken: it is counted, and left out of all
+  numbers.
 - Accuracy alone says little, since a copy of a stored model is accurate, too. A sampler has
   learned something where it is more accurate than every baseline of the same novelty.
 - {ABSENT} stands for what was not measured."""
@@ -30,15 +33,19 @@ def write_summary(
     statistics: Sequence[Row],
     metrics: Sequence[Metrics],
     facts: Mapping[str, object],
+    sheets: Sequence[Sheet] = (),
 ) -> None:
     """Write `markdown_summary`, whole or not at all: the file marks a run as finished."""
-    text = markdown_summary(statistics, metrics, facts)
+    text = markdown_summary(statistics, metrics, facts, sheets)
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 def markdown_summary(
-    statistics: Sequence[Row], metrics: Sequence[Metrics], facts: Mapping[str, object]
+    statistics: Sequence[Row],
+    metrics: Sequence[Metrics],
+    facts: Mapping[str, object],
+    sheets: Sequence[Sheet] = (),
 ) -> str:
     """Results, the end of training, how to read them, and where they come from.
 
@@ -47,6 +54,7 @@ def markdown_summary(
             empty for models that were only trained.
         metrics: what was logged in training; empty for models that were trained elsewhere.
         facts: of the run, by name: command, machine, date, seed, durations, versions.
+        sheets: further tables of the results.
 
     Raises:
         ValueError: there are neither statistics nor metrics.
@@ -55,6 +63,7 @@ def markdown_summary(
     parts = [
         "# Summary",
         *(f"## {escaped(table.title)}\n\n{_markdown(table)}" for table in tables),
+        *map(markdown_sheet, sheets),
         *_training(metrics),
         *([f"## How to read this\n\n{READING}"] if tables else []),
         f"## Where the numbers come from\n\n{facts_table(facts)}",

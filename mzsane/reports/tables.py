@@ -7,7 +7,12 @@ from typing import NamedTuple
 Value = str | int | float
 Row = Mapping[str, Value]
 
-_HEADINGS = {"zoo": "models of the zoo", "baseline": "baselines", "sampler": "samplers"}
+_HEADINGS = {
+    "zoo": "models of the zoo",
+    "baseline": "baselines",
+    "reconstruction": "reconstructions",
+    "sampler": "samplers",
+}
 
 ABSENT = "\N{EN DASH}"
 
@@ -54,10 +59,17 @@ def arrange(statistics: Sequence[Row]) -> list[Table]:
 
 
 def title_of(row: Row) -> str:
-    """The population a row is about."""
-    return (
-        f"{row['source']}, {row['architecture']}" if "architecture" in row else f"{row['source']}"
-    )
+    """The population a row is about, and how it was evaluated if not as it is."""
+    parts = [row["source"], row.get("architecture"), _protocol(row)]
+    return ", ".join(str(part) for part in parts if part)
+
+
+def _protocol(row: Row) -> str:
+    """Nothing for the zero-shot protocol."""
+    protocol, members = str(row.get("protocol", "zero_shot")), row.get("members", 1)
+    if protocol == "zero_shot":
+        return ""
+    return protocol if members == 1 else f"{protocol} of {members}"
 
 
 def grouped(rows: Iterable[Row], key: Callable[[Row], str]) -> dict[str, list[Row]]:
@@ -108,7 +120,7 @@ def _lines(rows: Sequence[Row], images: Sequence[str]) -> tuple[tuple[str, ...],
 
 def _cells(by_images: Mapping[str, Row], images: Sequence[str]) -> tuple[str, ...]:
     accuracies = (accuracy(by_images[name]) if name in by_images else ABSENT for name in images)
-    counts = _across(str(row["n"]) for row in by_images.values())
+    counts = _across(count(row) for row in by_images.values())
     novelties = _across(novelty(float(row["novelty"])) for row in by_images.values())
     return (*accuracies, counts, novelties)
 
@@ -120,10 +132,17 @@ def _across(cells: Iterable[str]) -> str:
 
 def accuracy(row: Row) -> str:
     """``mean ± std (best)`` in percent; a single model has neither a spread nor a best."""
+    if row["n"] == 0:
+        return ABSENT
     mean, std, best = (100 * float(row[name]) for name in ("mean", "std", "best"))
     if row["n"] == 1:
         return f"{mean:.1f}"
     return f"{mean:.1f} ± {std:.1f} ({best:.1f})"
+
+
+def count(row: Row) -> str:
+    """How many models, and how many more were broken."""
+    return f"{row['n']} + {row['broken']} broken" if row.get("broken") else str(row["n"])
 
 
 def novelty(value: float) -> str:

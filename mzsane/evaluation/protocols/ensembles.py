@@ -1,6 +1,5 @@
 """Several models asked together."""
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import comb
@@ -19,7 +18,6 @@ from mzsane.evaluation.table import Row
 from mzsane.images import ImageSet
 from mzsane.populations import probabilities
 
-LOG = logging.getLogger(__name__)
 AVERAGED = ("novelty", "agreement", "error_overlap", "diversity", "disagreement")
 Probabilities = Float[Tensor, "models images classes"]
 
@@ -67,7 +65,6 @@ class Ensembles:
         whole = np.array([row["model"] for row in alone if row["finite"]], dtype=np.int64)
         for size in self.sizes:
             if size > len(whole):
-                LOG.info("%s: no ensembles of %d among %d models", method.name, size, len(whole))
                 continue
             rng = stream(f"ensembles of {size}, {method.name}")
             for number, members in enumerate(_drawn(whole, size, self.draws, rng)):

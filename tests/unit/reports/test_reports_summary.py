@@ -75,6 +75,7 @@ def test_facts_and_names_survive_markdown(make_statistic):
 
 
 def test_what_the_evaluation_summarises_can_be_shown(results, metrics, tmp_path):
+    results = [row | {"protocol": "zero_shot"} for row in results]
     statistics = summarise(latest(results))
     write_summary(tmp_path / "run" / "summary.md", statistics, metrics, {"seed": 0})
     text = (tmp_path / "run" / "summary.md").read_text(encoding="utf-8")
