@@ -15,6 +15,8 @@ Columns = dict[str, np.ndarray]
 IDENTITY = ("source", "architecture", "model", "epoch", "split", "row")
 """Columns that every checkpoint has; what a zoo tells comes beside them."""
 
+INTERESTING = ("test_acc", "epoch", "ggap", "source", "architecture", "dataset::name", "split")
+
 TAKEN = {*IDENTITY, "layer", "layer_name", "token", "embedding", "mzsane"}
 """Names in tables of embeddings; a zoo's property of such a name is called ``zoo::NAME``."""
 
@@ -108,3 +110,24 @@ def _joined(name: str, tables: Sequence[Columns]) -> np.ndarray:
     missing = "" if text else np.nan
     filled = [table.get(name, np.full(len(table["model"]), missing)) for table in tables]
     return np.concatenate([piece.astype(str) if text else piece for piece in filled])
+
+
+def varying(columns: Columns, wanted: Sequence[str] | None = None) -> list[str]:
+    """Names of properties that tell checkpoints apart, those of most interest first.
+
+    Args:
+        columns: of all checkpoints.
+        wanted: names to take instead, as they are; None takes all that vary.
+
+    Raises:
+        ValueError: a name that there is not.
+    """
+    if unknown := [name for name in wanted or () if name not in columns]:
+        there = ", ".join(sorted(columns))
+        raise ValueError(f"colours: no checkpoint has {unknown[0]}; there is: {there}")
+    if wanted:
+        return list(wanted)
+    first = [name for name in INTERESTING if name in columns]
+    names = dict.fromkeys([*first, *sorted(set(columns) - {"row", "model"})])
+    found = [name for name in names if len(set(columns[name].tolist())) > 1]
+    return found or ["epoch"]

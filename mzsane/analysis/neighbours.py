@@ -52,7 +52,7 @@ def by_embedding(
     else:
         a, b = rows - centre, query - centre
         norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b)
-        distances = 1 - a @ b / np.where(norms > 0, norms, 1)
+        distances = np.maximum(1 - a @ b / np.where(norms > 0, norms, 1), 0)
     return _first(np.arange(len(rows)), distances, distances, k, without)
 
 

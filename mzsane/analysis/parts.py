@@ -57,12 +57,14 @@ def write_part(
 
 
 def read_part(path: Path) -> tuple[Columns, Float[np.ndarray, "rows latent"]]:
-    """Inverse of `write_part` for npz.
+    """Inverse of `write_part`, but for the provenance.
 
     Raises:
         ValueError: the file is damaged.
     """
     try:
+        if path.suffix == ".parquet":
+            return _read_parquet(path)
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files if name != PROVENANCE}
             return arrays, arrays.pop(EMBEDDING)
@@ -92,6 +94,18 @@ def _write_parquet(
     table = arrow.table({**columns, EMBEDDING: lists})
     table = table.replace_schema_metadata({PROVENANCE: provenance})
     pyarrow.parquet.write_table(table, path)
+
+
+def _read_parquet(path: Path) -> tuple[Columns, Float[np.ndarray, "rows latent"]]:
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.read_table(path)
+    vectors = table[EMBEDDING].combine_chunks()
+    flat = vectors.flatten().to_numpy(zero_copy_only=False)
+    columns = {
+        name: np.array(table[name].to_pylist()) for name in table.column_names if name != EMBEDDING
+    }
+    return columns, flat.reshape(len(table), -1)
 
 
 def _pyarrow() -> ModuleType:

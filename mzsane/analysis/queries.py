@@ -9,11 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mzsane.analysis.kin import Kin, matched
+from mzsane.analysis.kin import Kin, least_distances, matched, relative
 from mzsane.analysis.members import Columns
 from mzsane.analysis.streaming import Encoder
 from mzsane.sampling import encode
-from mzsane.stores import Shelf
 from mzsane.tokens import Layout
 
 
@@ -81,9 +80,8 @@ def loose_query(
     if not np.isfinite(vector).all():
         raise ValueError(f"{name}: has weights that are NaN or infinite; give another query")
     kin = next((kin for kin in kins if _shapes(kin.parts[0].shelf.layout) == _shapes(layout)), None)
-    reference = None if kin is None else _reference(kin, layout)
-    if reference is not None:
-        vector = matched(vector, reference[1], reference[0])
+    if kin is not None:
+        vector = _canonical(vector, kin)
     tokens = layout.tokenize(layout.unflatten(torch.from_numpy(vector)))[None].float()
     latents = encode(encoder.model, tokens, layout.positions, encoder.window, encoder.halo)
     return Query(name, latents[0].mean(0).numpy(), vector if kin else None, kin, None)
@@ -123,10 +121,21 @@ def _shapes(layout: Layout) -> list[tuple]:
     return [(shape, dtype) for _, shape, dtype in layout.shapes]
 
 
-def _reference(kin: Kin, layout: Layout) -> tuple[Shelf, np.ndarray] | None:
-    """To what models with these tensors are aligned, if they are and it is stored."""
-    shelves = [part.shelf for part in kin.parts if part.shelf.reference is not None]
-    same = [shelf for shelf in shelves if shelf.layout.shapes == layout.shapes]
-    for shelf in [*same, *shelves]:
-        return shelf, np.asarray(shelf.weights[shelf.reference], np.float32)
-    return None
+def _canonical(
+    vector: Float[np.ndarray, " parameters"], kin: Kin
+) -> Float[np.ndarray, " parameters"]:
+    """A vector in the order of channels that the zoo's models have, as far as it can be known.
+
+    A zoo can be aligned to several references, one for each nonlinearity for example, which tensors
+    do not tell. So the vector is matched to each, and to the model whose sorted weights are nearest
+    to its own; it is left where it came nearest.
+    """
+    targets = [int(least_distances([vector], kin)[0].argmin())]
+    first = 0
+    for part in kin.parts:
+        targets += [
+            first + own for own in np.flatnonzero(part.rows == part.shelf.reference).tolist()
+        ]
+        first += len(part.rows)
+    tries = [(matched(vector, kin.vector(row), kin.shelf(row)), kin.vector(row)) for row in targets]
+    return min(tries, key=lambda each: relative(*each, kin.spans))[0]

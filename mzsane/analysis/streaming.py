@@ -88,15 +88,17 @@ def embed_parts(
 
 
 def read_models(
-    parts: Sequence[Part], folder: Path
+    parts: Sequence[Part], folder: Path, format: str = "npz"
 ) -> tuple[Columns, Float[np.ndarray, "rows latent"]]:
-    """All checkpoints of `parts` as `embed_parts` wrote them to npz, in their order.
+    """All checkpoints of `parts` as `embed_parts` wrote them at level ``model``, in their order.
 
     Raises:
         FileNotFoundError: a file is missing.
         ValueError: a file is damaged.
     """
-    files = [folder / "model" / f"{chunk.name}.npz" for part in parts for chunk in chunks(part)]
+    files = [
+        folder / "model" / f"{chunk.name}.{format}" for part in parts for chunk in chunks(part)
+    ]
     tables, embeddings = zip(*map(read_part, files), strict=True)
     return joined(tables), np.concatenate(embeddings)
 

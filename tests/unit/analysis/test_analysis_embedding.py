@@ -102,14 +102,11 @@ def test_tables_carry_columns_of_any_name_and_provenance(format, tmp_path, parts
     columns = columns_of(parts[0]) | {"file": np.array(["a/b"] * 60)}
     vectors = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
     write_part(path, columns, vectors, {"hash": "abc"})
+    found, again = read_part(path)
     if format == "npz":
-        found, again = read_part(path)
         told = np.load(path)["mzsane"].item()
     else:
-        table = pytest.importorskip("pyarrow.parquet").read_table(path)
-        found = {name: np.array(table[name].to_pylist()) for name in columns}
-        again = np.array(table["embedding"].to_pylist(), np.float32)
-        told = table.schema.metadata[b"mzsane"]
+        told = pytest.importorskip("pyarrow.parquet").read_schema(path).metadata[b"mzsane"]
     assert json.loads(told) == {"hash": "abc"}
     np.testing.assert_array_equal(again, vectors)
     for name, column in columns.items():

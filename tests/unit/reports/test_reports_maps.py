@@ -1,0 +1,115 @@
+"""Pages, maps and bars are written whole, and the page of a map needs nothing but itself."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from mzsane.reports import (
+    Sheet,
+    latent_map,
+    latent_page,
+    layer_bars,
+    probe_sheets,
+    search_sheets,
+    terminal_page,
+    write_page,
+)
+
+POINTS = np.array([[0.0, 1.0], [2.0, -1.0], [0.5, 0.5]])
+COLUMNS = {
+    "test_acc": np.array([0.1, np.nan, 0.3]),
+    "name": np.array(["a</script><b>", "", "c"]),
+    "epoch": np.array([1, 2, 3]),
+}
+
+
+def embedded(path):
+    page = path.read_text()
+    (text,) = re.findall(r'<script type="application/json" id="data">(.*)</script>', page)
+    return page, json.loads(text)
+
+
+def test_the_page_of_a_map_holds_its_data_and_loads_nothing(tmp_path):
+    latent_page(POINTS, COLUMNS, tmp_path / "map.html", ("x", "y"), "name")
+    page, data = embedded(tmp_path / "map.html")
+    assert data["points"] == POINTS.tolist()
+    assert data["columns"]["test_acc"] == [0.1, None, 0.3]
+    assert data["columns"]["name"] == ["a</script><b>", None, "c"]
+    assert data["colour"] == "name"
+    assert not re.search(r"https?:|//[a-z]|\bsrc=|\bhref=|@import|url\(|fetch|XMLHttp", page)
+    assert "default-src 'none'" in page
+    assert page.count("</script>") == 2  # the zoo's text ends none
+
+
+def test_a_map_is_drawn_for_texts_numbers_and_what_is_missing(tmp_path):
+    latent_map(POINTS, COLUMNS, tmp_path / "map.png")
+    assert imread(tmp_path / "map.png").size > 0
+    many = {"many": np.array([f"kind{n}" for n in range(12)])}
+    latent_map(np.zeros((12, 2)), many, tmp_path / "many.png")
+    with pytest.raises(ValueError, match="nothing to colour the map by"):
+        latent_map(POINTS, {}, tmp_path / "none.png")
+
+
+def layer(number, r2=0.5, **others):
+    return {
+        "architecture": "cnn", "weights": 30, "layer": number, "layer_name": f"l{number}.weight",
+        "entries": 10, "checkpoints": 4, "r2": r2, "rmse": 0.1, "std": 0.2, **others,
+    }  # fmt: skip
+
+
+def test_bars_are_drawn_for_layers_of_any_quality(tmp_path):
+    rows = [layer(0), layer(1, -40.0), layer(2, float("nan")), layer(0, architecture="mlp")]
+    layer_bars(rows, tmp_path / "layers.png")
+    assert imread(tmp_path / "layers.png").size > 0
+
+
+def probed(target="test_acc", features="embedding", metric="r2", value=0.5, **others):
+    return {
+        "scope": "digits/cnn", "target": target, "features": features, "regressor": "linear",
+        "metric": metric, "value": value, "low": 0.4, "high": 0.6, "note": "", **others,
+    }  # fmt: skip
+
+
+def test_probes_are_tables_of_targets_by_features_with_reasons_below():
+    rows = [
+        probed(features="none", regressor="mean"),
+        probed(),
+        probed(regressor="boosting", value=0.25, low=float("nan")),
+        probed("epoch", value=float("nan")),
+        probed("lr", "", "", note="constant (0.1)"),
+    ]
+    table, remarks = probe_sheets(rows)
+    assert table.header == ("target", "no features", "embedding", "embedding, trees")
+    assert table.lines[0] == ("test_acc", *2 * ["0.500 [0.400, 0.600]"], "0.250")
+    assert table.lines[1][2] == "\N{EN DASH}"
+    assert remarks.remarks == ("lr: constant (0.1)",)
+
+
+def test_a_search_is_told_with_and_without_copies():
+    name = {"source": "s", "model": "m", "epoch": 3, "split": "test"}
+    near = {"query": "q", "by": "weights", "rank": 1, "distance": 0.5, "test_acc": 0.9, **name}
+    copy = {"kind": "near", "distance": 0.01, **name} | {f"other_{k}": v for k, v in name.items()}
+    shares = dict.fromkeys(("precision", "recall", "neighbours", "parents"), 0.5)
+    counts = dict.fromkeys(("checkpoints", "models", "trajectories"), 3)
+    found = search_sheets([near], [copy], [{"architecture": "cnn", **counts, **shares}])
+    assert found[0].lines == (("1", "0.5000", "s:m@3", "test", "90.0"),)
+    assert found[1].lines == (("near", "s:m@3", "s:m@3", "1.00e-02"),)
+    assert len(found[2].header) == len(found[2].lines[0]) == 8
+    assert search_sheets([], [], [])[0].remarks == ("none",)
+    assert search_sheets([], None, []) == []
+
+
+def test_a_page_shows_tables_figures_and_facts_whatever_their_names(tmp_path):
+    sheet = Sheet("a | table", ("name", "n"), (("x|y", "1"),), ("a remark",))
+    facts = {"seed": 3}
+    write_page(tmp_path / "page.md", "Title", [sheet], facts, ["map.png", "map.html"])
+    text = (tmp_path / "page.md").read_text()
+    assert text.startswith("# Title\n")
+    assert "![map.png](map.png)" in text
+    assert "\n[map.html](map.html)" in text
+    assert "x\\|y" in text
+    assert "| seed | `3` |" in text
+    terminal_page([sheet, Sheet("empty", (), (), ("none",))])
