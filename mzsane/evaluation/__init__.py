@@ -7,7 +7,7 @@ from mzsane.evaluation.frontier import area, frontiers, points_of, staircase
 from mzsane.evaluation.ledger import Ledger, remove_blocks
 from mzsane.evaluation.methods import Method
 from mzsane.evaluation.novelty import Neighbourhood, Novelty
-from mzsane.evaluation.protocols import Ensembles, Finetuned, Protocol, Transfer, ZeroShot
+from mzsane.evaluation.protocols import Ensembles, Finetuned, Protocol, Refined, Transfer, ZeroShot
 from mzsane.evaluation.statistics import bootstrap_interval, final, summarise
 from mzsane.evaluation.study import Study
 from mzsane.evaluation.table import COLUMNS, Row, read_rows, write_rows
@@ -22,6 +22,7 @@ __all__ = [
     "Neighbourhood",
     "Novelty",
     "Protocol",
+    "Refined",
     "Row",
     "Study",
     "Together",

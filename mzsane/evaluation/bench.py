@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 from mzsane.evaluation.judging import Judge, fits
 from mzsane.evaluation.ledger import Key, Ledger
-from mzsane.evaluation.methods import Method, Workshop
+from mzsane.evaluation.methods import Method
 from mzsane.evaluation.novelty import Neighbourhood
 from mzsane.evaluation.protocols import Protocol
 from mzsane.evaluation.subjects import Subjects
 from mzsane.evaluation.table import COLUMNS, Row
+from mzsane.evaluation.workshop import Workshop
 from mzsane.images import ImageSet
 
 

@@ -13,12 +13,16 @@ SETTING = ("source", "architecture", "protocol", "images", "epochs", "members")
 ORIGINALS = {"reconstructed": "anchors", "heldout_reconstructed": "heldout"}
 """Methods whose i-th model was made of the i-th of another."""
 
+RIVALS = {"refined": "finetuned"}
+"""Protocols that spend the same budget on the same models, by their usual names."""
+
 
 def compare(rows: Sequence[Mapping[str, Value]], seed: int = 0) -> list[Row]:
     """Differences of accuracy between models that are pairs, and how sure they are.
 
-    Pairs are a reconstruction and its original, and a model before and after fine-tuning. Pairs of
-    which one is broken are left out.
+    Pairs are a reconstruction and its original, a model before and after fine-tuning, and a model
+    after refinement of its latents and after as much fine-tuning. Pairs of which one is broken are
+    left out.
 
     Args:
         rows: of the results table.
@@ -85,7 +89,10 @@ def _partners(row: Mapping[str, Value]) -> list[tuple[str, tuple[Value, ...]]]:
         partners.append((original, (*setting.values(), seed, original, model)))
     if row["epochs"] != 0:
         before = setting | {"epochs": 0.0}
-        partners.append(("before fine-tuning", (*before.values(), seed, method, model)))
+        partners.append(("itself before", (*before.values(), seed, method, model)))
+        if rival := RIVALS.get(str(row["protocol"])):
+            other = setting | {"protocol": rival}
+            partners.append((rival, (*other.values(), seed, method, model)))
     return partners
 
 

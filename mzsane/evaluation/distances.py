@@ -83,8 +83,8 @@ def mean_distances(
 
 def disagreement(predictions: Int[Tensor, "models images"]) -> Float[Tensor, " models"]:
     """Share of images, averaged over the other models, that those see otherwise; NaN for one."""
-    differing = torch.stack([(predictions != one).double().mean(1).sum() for one in predictions])
-    return differing / (len(predictions) - 1)
+    differing = [float((predictions != one).double().mean(1).sum()) for one in predictions]
+    return torch.tensor(differing, dtype=torch.float64) / (len(predictions) - 1)
 
 
 def overlap(

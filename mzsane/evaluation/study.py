@@ -10,11 +10,12 @@ from joblib import effective_n_jobs
 
 from mzsane.evaluation.bench import Bench, Block
 from mzsane.evaluation.ledger import Ledger, stamp_of
-from mzsane.evaluation.methods import Amounts, Case, Method, Workshop
+from mzsane.evaluation.methods import Amounts, Case, Method
 from mzsane.evaluation.misfits import misfit
 from mzsane.evaluation.protocols import Ensembles, Protocol, ZeroShot
 from mzsane.evaluation.table import Row
 from mzsane.evaluation.together import Share, Together
+from mzsane.evaluation.workshop import Workshop
 from mzsane.images import ImageSet
 from mzsane.models import Sane
 from mzsane.progress import Progress, silent

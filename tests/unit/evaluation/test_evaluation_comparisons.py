@@ -42,6 +42,4 @@ def test_fine_tuning_is_compared_with_its_beginning_and_broken_pairs_are_left_ou
     rows = [row("kde", i, 0.1 * i, e) for i in range(5) for e in (0.0, 1.0)]
     rows[1]["accuracy"] = math.nan
     (line,) = compare(rows)
-    assert (line["with"], line["n"], line["difference"], line["p"]) == (
-        ("before fine-tuning", 4, 0, 1)
-    )
+    assert (line["with"], line["n"], line["difference"], line["p"]) == (("itself before", 4, 0, 1))

@@ -1,0 +1,57 @@
+"""Models after their latents have been refined."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mzsane.architectures import Architecture
+from mzsane.evaluation.judging import Judge, fits
+from mzsane.evaluation.methods import Method, Refinement
+from mzsane.evaluation.streams import Stream
+from mzsane.evaluation.subjects import Subjects
+from mzsane.evaluation.table import Row
+from mzsane.images import ImageSet
+from mzsane.populations import Recipe, steps_an_epoch
+
+
+@dataclass(frozen=True)
+class Refined:
+    """Gradient steps on latents, through the decoder and the networks' loss on train images.
+
+    With the recipe of `Finetuned` a model makes as many steps on as many images as there; see
+    `mzsane.sampling.refine` for what a step costs beyond that. Only methods that draw latents take
+    part: samplers and the reconstructed anchors.
+
+    Args:
+        recipe: its epochs and batch size are the budget; the optimizer is Adam.
+        lr: size of a step, in units of latents.
+
+    Raises:
+        ValueError: `lr` is not positive.
+    """
+
+    recipe: Recipe
+    lr: float = 1e-2
+
+    def __post_init__(self) -> None:
+        """Refuse steps that lead nowhere."""
+        if self.lr <= 0:
+            raise ValueError(f"protocol.lr={self.lr}: give more than 0")
+
+    def suits(self, architecture: Architecture, images: ImageSet) -> bool:
+        """On images of the networks' shape and number of classes."""
+        return fits(architecture, images)
+
+    def rows(
+        self, method: Method, subjects: Subjects, images: ImageSet, judge: Judge, stream: Stream
+    ) -> Iterator[Row]:
+        """One row a model, before and after."""
+        if method.refined is None:
+            return
+        recipe = self.recipe
+        steps = recipe.epochs * steps_an_epoch(recipe, len(images.train.images))
+        population = method.refined(images, Refinement(steps, self.lr, recipe.batch_size))
+        after = Subjects(population, subjects.neighbourhood)
+        for epochs, now in ((0.0, subjects), (float(recipe.epochs), after)):
+            ready = judge.ready(method, now.population, images)
+            for row in judge.rows(now, ready, images):
+                yield row | {"epochs": epochs, "members": 1}

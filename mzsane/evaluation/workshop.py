@@ -1,0 +1,158 @@
+"""All ways to get models of one architecture, drawn when they are first needed."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mzsane.evaluation.baselines import Maker, weight_baselines
+from mzsane.evaluation.methods import Amounts, Case, Method, Refinement
+from mzsane.evaluation.selected import best_on_validation, greedy_soup
+from mzsane.evaluation.selecting import OnValidation
+from mzsane.evaluation.streams import Stream, stream_of, torch_generator
+from mzsane.images import ImageSet
+from mzsane.models import Sane
+from mzsane.populations import Population
+from mzsane.sampling import (
+    Anchors,
+    Sampler,
+    Selection,
+    choose_rows,
+    decode_models,
+    encode_rows,
+    reconstruct,
+    reconstruct_rows,
+    refine,
+    select,
+    stored_models,
+)
+
+Latents = Float[Tensor, "models tokens latent"]
+
+
+@dataclass(frozen=True, eq=False)
+class Workshop:
+    """What methods draw from, made once for all of them.
+
+    Attributes:
+        model: the autoencoder.
+        case: whose models.
+        amounts: how many.
+        samplers: by the name of their method.
+        seed: a method's draws are a function of it, of source, architecture and method.
+        workers: processes for what is selected; -1 takes every core.
+    """
+
+    model: Sane
+    case: Case
+    amounts: Amounts
+    samplers: Mapping[str, Sampler | Selection]
+    seed: int
+    workers: int
+
+    @property
+    def stream(self) -> Stream:
+        """The random stream of each method."""
+        shelf = self.case.shelf
+        return partial(stream_of, self.seed, shelf.source, shelf.architecture.fingerprint)
+
+    def methods(self) -> Iterator[Method]:
+        """The zoo's own models, baselines, reconstructions, and what the samplers draw."""
+        yield Method("anchors", "zoo", lambda images: self._stored)
+        yield Method("anchors_best_validation", "zoo", self._best, selects=True)
+        shelf, amounts = self.case.shelf, self.amounts
+        made = weight_baselines(shelf.layout, shelf.symmetry, amounts.samples, amounts.noise_scales)
+        for name, maker in made.items():
+            yield Method(name, "baseline", partial(self._made, name, maker))
+        yield Method("greedy_soup", "baseline", self._soup, selects=True)
+        yield from self._reconstructions()
+        for name, sampler in self.samplers.items():
+            selects = isinstance(sampler, Selection)
+            latents = partial(self._selected if selects else self._sampled, name, sampler)
+            models, refined = partial(self._decoded, latents), partial(self._refined, latents)
+            yield Method(name, "sampler", models, selects, refined)
+
+    def _reconstructions(self) -> Iterator[Method]:
+        """Stored models that the autoencoder was trained on, and others, beside themselves."""
+        model, window, halo = self.model, self.model.window, self._halo
+        yield Method(
+            "reconstructed",
+            "reconstruction",
+            lambda images: reconstruct(model, self._anchors, window, halo),
+            refined=partial(self._refined, lambda images: self._anchors.latents),
+        )
+        if len(self.case.heldout):
+            shelf = self.case.shelf
+            yield Method("heldout", "zoo", lambda images: stored_models(shelf, self._unseen))
+            yield Method(
+                "heldout_reconstructed",
+                "reconstruction",
+                lambda images: reconstruct_rows(model, shelf, self._unseen, window, halo),
+            )
+
+    @property
+    def _halo(self) -> int:
+        return self.model.window // 8 if self.amounts.halo is None else self.amounts.halo
+
+    @cached_property
+    def _rows(self) -> Int[np.ndarray, " anchors"]:
+        case = self.case
+        return choose_rows(case.shelf, case.train, self.amounts.anchors, self.stream("anchors"))
+
+    @cached_property
+    def _unseen(self) -> Int[np.ndarray, " heldout"]:
+        case = self.case
+        return choose_rows(case.shelf, case.heldout, self.amounts.samples, self.stream("heldout"))
+
+    @cached_property
+    def _stored(self) -> Population:
+        return stored_models(self.case.shelf, self._rows)
+
+    @cached_property
+    def _anchors(self) -> Anchors:
+        return encode_rows(self.model, self.case.shelf, self._rows, self.model.window, self._halo)
+
+    def _made(self, name: str, maker: Maker, images: ImageSet) -> Population:
+        return maker(self._stored, self.stream(name))
+
+    def _best(self, images: ImageSet) -> Population:
+        return best_on_validation(self._stored, images.validation, self.workers)
+
+    def _soup(self, images: ImageSet) -> Population:
+        return greedy_soup(self._stored, images.validation, self.workers)
+
+    def _sampled(self, name: str, sampler: Sampler, images: ImageSet) -> Latents:
+        anchors, generator = self._anchors, torch_generator(self.stream(name))
+        return sampler.sample(anchors.latents, anchors.layers, self.amounts.samples, generator)
+
+    def _selected(self, name: str, selection: Selection, images: ImageSet) -> Latents:
+        """The survivors of a selection, which sees validation images only."""
+        judge = OnValidation(images.validation, images.validation, self.workers)
+        generator = torch_generator(self.stream(name))
+        places = (self.model.window, self._halo)
+        return select(self.model, self._anchors, selection, judge, generator, *places).latents
+
+    def _decoded(self, latents: Callable[[ImageSet], Latents], images: ImageSet) -> Population:
+        places = (self.model.window, self._halo)
+        return decode_models(self.model, latents(images), self._anchors, *places)
+
+    def _refined(
+        self, latents: Callable[[ImageSet], Latents], images: ImageSet, budget: Refinement
+    ) -> Population:
+        seed = int(self.stream("refining").integers(2**31))
+        refined = refine(
+            self.model,
+            latents(images),
+            self._anchors,
+            *images.train,
+            budget.steps,
+            budget.lr,
+            seed,
+            self.model.window,
+            self._halo,
+            budget.batch_size,
+        )
+        return decode_models(self.model, refined, self._anchors, self.model.window, self._halo)
