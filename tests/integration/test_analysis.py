@@ -1,0 +1,178 @@
+"""`embed`, `probe` and `search` on a zoo of one's own, by the real commands."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from mzsane.architectures import Architecture
+from mzsane.models import Card, Sane
+
+MLP = Architecture("mzsane.architectures.MLP", {"width": [6]}, (1, 4, 4), 3)
+MODELS = 40
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory):
+    """Trainings of two epochs, one of which is there twice; the accuracy grows with the weights."""
+    folder = tmp_path_factory.mktemp("mine")
+    rows = ["model,epoch,test_acc,optim::optimizer"]
+    for number in range(MODELS):
+        state = MLP.build(number).state_dict()
+        for epoch in (1, 2):
+            generator = torch.Generator().manual_seed(10 * number + epoch)
+            scale = 1 + number / MODELS + epoch / 10
+            moved = {
+                name: scale * tensor + 0.02 * torch.randn(tensor.shape, generator=generator)
+                for name, tensor in state.items()
+            }
+            torch.save(moved, folder / f"net{number:02d}_epoch{epoch}.pt")
+            optimizer = ("adam", "sgd")[number % 2]
+            rows.append(f"net{number:02d},{epoch},{scale / 3:.4f},{optimizer}")
+    (folder / "properties.csv").write_text("\n".join(rows) + "\n")
+    (folder / "copy_epoch1.pt").write_bytes((folder / "net07_epoch2.pt").read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sane(tmp_path_factory):
+    """An untrained autoencoder, as a folder of `save_pretrained`."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Sane(17, 16, 2, 1, 6, window=16, positions="sinusoidal")
+    folder = tmp_path_factory.mktemp("sane")
+    model.save_pretrained(folder, Card({}, {}, {}, None))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def start(zoo, sane, tmp_path_factory):
+    """Starts a command in a folder of its own; one store serves all."""
+    data = tmp_path_factory.mktemp("data")
+
+    def command(name, folder, *overrides, program=("-m",), **options):
+        return subprocess.Popen(
+            [sys.executable, *program, *([f"mzsane.{name}"] if program == ("-m",) else []),
+             f"checkpoint={sane}", "zoo=folder", f"zoo.path={zoo}", f"hydra.run.dir={folder}",
+             "workers=1", *overrides],
+            env={**os.environ, "MZSANE_DATA": str(data), "OMP_NUM_THREADS": "1", "COLUMNS": "150"},
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
+        )  # fmt: skip
+
+    return command
+
+
+@pytest.fixture
+def done(start, tmp_path):
+    def command(name, *overrides, code=0):
+        run = start(name, tmp_path / "run", *overrides)
+        told, errors = run.communicate(timeout=200)
+        assert run.returncode == code, errors
+        return (told if code == 0 else errors), tmp_path / "run"
+
+    return command
+
+
+def rows_of(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_embed_leaves_vectors_maps_and_layers(done):
+    told, run = done("embed", "levels=[model,layer,token]", "map=tsne")
+    assert "reconstruction of test models" in told
+    (models,) = (np.load(path) for path in (run / "embeddings" / "model").glob("*.npz"))
+    assert models["embedding"].shape == (2 * MODELS + 1, 6)
+    (tokens,) = (np.load(path) for path in (run / "embeddings" / "token").glob("*.npz"))
+    assert len(tokens["embedding"]) == len(models["embedding"]) * (tokens["token"].max() + 1)
+    provenance = json.loads((run / "embeddings" / "provenance.json").read_text())
+    assert {"autoencoder_sha256", "stores", "window", "halo"} <= set(provenance)
+    assert json.loads(models["mzsane"].item()) == provenance
+    assert {row["layer_name"] for row in rows_of(run / "layers.csv")} == {
+        "module_list.0.weight", "module_list.2.weight",
+    }  # fmt: skip
+    for name in ("map.png", "map.html", "layers.png", "summary.md"):
+        assert (run / name).stat().st_size > 0, name
+
+
+def test_probe_finds_what_weights_tell_and_says_what_does_not_vary(done):
+    told, run = done("probe", "resamples=20", "features=[embedding,stats_sane]")
+    rows = rows_of(run / "probes.csv")
+    found = {(row["target"], row["features"], row["metric"]): row for row in rows}
+    assert float(found["test_acc", "stats_sane", "r2"]["value"]) > 0.5
+    assert float(found["test_acc", "none", "r2"]["value"]) <= 0
+    assert ("optim::optimizer", "embedding", "accuracy") in found
+    assert int(found["test_acc", "embedding", "r2"]["test_models"]) > 1
+    assert "test_acc" in told
+    assert "stats_sane" in (run / "summary.md").read_text()
+
+
+def test_search_finds_neighbours_copies_and_lineages(done, zoo):
+    told, run = done("search", f"query={zoo / 'net03_epoch2.pt'}", "k=3")
+    neighbours = rows_of(run / "neighbours.csv")
+    first = {row["by"]: (row["model"], row["epoch"]) for row in neighbours if row["rank"] == "1"}
+    assert set(first.values()) == {("net03", "2")}
+    assert len(neighbours) == 6
+    copies = rows_of(run / "copies.csv")
+    assert {(row["model"], row["other_model"]) for row in copies} == {("copy", "net07")}
+    kinds = {row["other_epoch"]: row["kind"] for row in copies}
+    assert kinds["2"] == "identical" != kinds.get("1")
+    guessed = {
+        (row["model"], row["epoch"]): row["trajectory"] for row in rows_of(run / "lineage.csv")
+    }
+    pairs = [guessed[f"net{n:02d}", "1"] == guessed[f"net{n:02d}", "2"] for n in range(MODELS)]
+    assert np.mean(pairs) > 0.9
+    assert "copies" in told
+
+
+SLOW = """
+import time
+from mzsane.analysis import members, streaming
+members.CHUNK_MODELS = 20
+embed = streaming.embed
+streaming.embed = lambda *a: (time.sleep({pause}), embed(*a))[1]
+from mzsane.embed import main
+main()
+"""
+
+
+def test_an_interrupted_embedding_goes_on_where_it_was(start, tmp_path):
+    folder, program = tmp_path / "run", ("-c", SLOW.format(pause=0.7))
+    run = start("embed", folder, "map=null", "per_layer=false", program=program)
+    model = folder / "embeddings" / "model"
+    while not list(model.glob("*.00001.npz")):
+        assert run.poll() is None, run.communicate()
+        time.sleep(0.05)
+    run.send_signal(signal.SIGINT)
+    errors = run.communicate(timeout=60)[1]
+    assert run.returncode == 130, errors
+    kept = {path.name: path.stat().st_mtime_ns for path in model.iterdir()}
+    assert len(kept) < 5
+    assert not (folder / "summary.md").exists()
+    program = ("-c", SLOW.format(pause=0))
+    run = start("embed", folder, "map=null", "per_layer=false", program=program)
+    assert run.wait(timeout=100) == 0
+    now = {path.name: path.stat().st_mtime_ns for path in model.iterdir()}
+    assert len(now) == 5
+    assert {name: now[name] for name in kept} == kept
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "message"),
+    [
+        ("probe", ["targets=[acuracy]"], "target acuracy: no checkpoint has it; there is: "),
+        ("search", ["query=net3@2"], "neither a file nor a checkpoint of the zoo; did you mean"),
+        ("embed", ["levels=[layer]"], "a map is drawn of level model"),
+    ],
+)
+def test_mistakes_end_in_one_sentence(done, name, overrides, message):
+    errors, _ = done(name, *overrides, code=1)
+    (sentence,) = [line for line in errors.splitlines() if line.startswith("mzsane: ")]
+    assert message in sentence
