@@ -1,8 +1,8 @@
 """What a run found, from its files: figures, `summary.md`, and the table on the terminal.
 
-python -m mzsane.report runs/train/TIME                   # draw a finished run's report again
-python -m mzsane.report sweeps/train/TIME                 # compare the jobs of a sweep
-python -m mzsane.report sweeps/train/TIME --against token # and each setting with one of them
+python -m mzsane.report runs/train/TIME                    # draw a finished run's report again
+python -m mzsane.report sweeps/train/TIME                  # compare the jobs of a sweep
+python -m mzsane.report sweeps/train/TIME --against token  # and each setting with one of them
 """
 
 import argparse
@@ -10,7 +10,7 @@ import json
 import platform
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -57,13 +57,13 @@ def report(folder: Path, facts: Mapping[str, object]) -> None:
     write_summary(folder / DONE, found.statistics, metrics, origin, found.sheets)
 
 
-def report_sweep(folder: Path, against: str | None = None) -> None:
+def report_sweep(folder: Path, against: Sequence[str] = ()) -> None:
     """Compare the jobs of a sweep: `sweep.csv`, `sweep.png` and `summary.md` in its folder.
 
     Args:
         folder: of the sweep; jobs that have not finished are named in the summary.
-        against: a setting, its values separated by commas as in the tables; each other's
-            difference from it is shown. None shows none.
+        against: a setting, its values as in the tables; each other's difference from it is shown.
+            Empty shows none.
 
     Raises:
         ValueError: no job has finished, or none has the setting `against`.
@@ -73,14 +73,13 @@ def report_sweep(folder: Path, against: str | None = None) -> None:
     from mzsane.sweeps import read_sweep
 
     sweep = read_sweep(folder)
-    reference = None if against is None else tuple(against.split(","))
     facts = {"swept": shlex.join(swept(folder)), "jobs": len(sweep.jobs) + len(sweep.left_out)}
-    write_sweep(folder, sweep.jobs, sweep.left_out, origin() | facts, reference)
+    write_sweep(folder, sweep.jobs, sweep.left_out, origin() | facts, tuple(against))
     write_measurements(folder / "sweep.csv", sweep.jobs)
     print(f"{len(sweep.jobs)} jobs compared, {len(sweep.left_out)} left out: {folder / DONE}")
 
 
-def again(folder: Path, against: str | None = None) -> None:
+def again(folder: Path, against: Sequence[str] = ()) -> None:
     """The report of a folder that a command has left: of a run, or of a sweep.
 
     Raises:
@@ -91,7 +90,7 @@ def again(folder: Path, against: str | None = None) -> None:
 
     if is_sweep(folder):
         report_sweep(folder, against)
-    elif against is not None:
+    elif against:
         raise ValueError(f"{folder}: --against compares the jobs of a sweep, and this is none")
     elif (folder / DONE).exists():
         report(folder, {})
@@ -141,7 +140,8 @@ def main() -> None:
         prog="mzsane.report", description="Tables and figures of a run or of a sweep, from files."
     )
     parser.add_argument("folder", type=Path, help="below runs/ or sweeps/")
-    parser.add_argument("--against", help="a sweep's setting that others are compared with")
+    told = "a sweep's setting that others are compared with: a value of each key that varies"
+    parser.add_argument("--against", nargs="+", default=(), metavar="VALUE", help=told)
     arguments = parser.parse_args()
     try:
         again(arguments.folder, arguments.against)

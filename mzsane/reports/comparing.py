@@ -47,6 +47,11 @@ class Comparison(NamedTuple):
         return ", ".join(filter(None, told)) + (", %" if self.quantity == ACCURACY else "")
 
     @property
+    def is_made(self) -> bool:
+        """Whether the autoencoder is measured, or what it made of latents or unseen models."""
+        return self.kind in ("", "sampler") or self.method == "heldout_reconstructed"
+
+    @property
     def digits(self) -> int:
         """How many are worth showing after the decimal point."""
         return _DIGITS[self.quantity]
@@ -58,18 +63,19 @@ def keys_of(jobs: Sequence[Job]) -> tuple[str, ...]:
 
 
 def compare(jobs: Sequence[Job]) -> list[Comparison]:
-    """R² per source, then accuracy of each method, then novelty of each sampler.
+    """R² per source; accuracy, and novelty of samplers, of each method.
+
+    What the autoencoder made goes before the baselines, these before models of the zoo.
 
     Args:
         jobs: all with the same settings.
     """
-    shown = [one for job in jobs for one in job.measured if _shown(one)]
+    shown = sorted((one for job in jobs for one in job.measured if _shown(one)), key=_rank)
+    methods = list(dict.fromkeys((one.method, one.protocol) for one in shown))
     topics = dict.fromkeys(map(_topic, shown))
     label = _labels(shown)
-    order = list(_DIGITS)
-    return [
-        _comparison(jobs, topic, label) for topic in sorted(topics, key=lambda t: order.index(t[0]))
-    ]
+    order = sorted((methods.index((t[1], t[3])), [*_DIGITS].index(t[0]), t) for t in topics)
+    return [_comparison(jobs, topic, label) for *_, topic in order]
 
 
 def differences(comparison: Comparison, reference: Setting) -> Comparison:
@@ -79,8 +85,8 @@ def differences(comparison: Comparison, reference: Setting) -> Comparison:
         ValueError: no job has the reference's setting.
     """
     if reference not in comparison.rows:
-        known = "; ".join(",".join(setting) for setting in comparison.rows)
-        raise ValueError(f"{','.join(reference)}: no finished job has this setting, but {known}")
+        known = "; ".join(map(" ".join, comparison.rows))
+        raise ValueError(f"{' '.join(reference)}: no finished job has this setting, but {known}")
     base = comparison.rows[reference]
     rows = {
         setting: {
@@ -110,6 +116,12 @@ def _shown(one: Measurement) -> bool:
     return one.quantity == ACCURACY or (one.quantity == NOVELTY and one.kind == "sampler")
 
 
+def _rank(one: Measurement) -> int:
+    """Reading order; reconstructions were baselines once, and are in old tables."""
+    made = one.method.endswith("reconstructed")
+    return 1 if made else {"": 0, "baseline": 2, "zoo": 3}.get(one.kind, 1)
+
+
 def _topic(one: Measurement) -> Topic:
     """What a comparison is about."""
     return one.quantity, one.method, one.kind, one.protocol
@@ -126,7 +138,7 @@ def _comparison(
         for one in job.measured:
             if _shown(one) and _topic(one) == topic:
                 cells.setdefault(label(one), {})[seed] = one.value
-    columns = tuple(dict.fromkeys(column for cells in rows.values() for column in cells))
+    columns = tuple(sorted({column for cells in rows.values() for column in cells}))
     if len(columns) > 1:
         for cells in rows.values():
             cells[MEAN] = _means(cells, columns)

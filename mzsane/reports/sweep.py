@@ -30,7 +30,7 @@ def write_sweep(
     jobs: Sequence[Job],
     left_out: Mapping[str, str],
     facts: Mapping[str, object],
-    reference: Setting | None = None,
+    reference: Setting = (),
 ) -> None:
     """Write `sweep.png` and `summary.md`.
 
@@ -39,7 +39,7 @@ def write_sweep(
         jobs: that have finished.
         left_out: jobs that have not, and why.
         facts: of the sweep, by name.
-        reference: setting from which the others' differences are shown; None shows none.
+        reference: setting from which the others' differences are shown; empty shows none.
 
     Raises:
         ValueError: no job has finished, or none has the reference's setting.
@@ -54,7 +54,7 @@ def markdown_sweep(
     jobs: Sequence[Job],
     left_out: Mapping[str, str],
     facts: Mapping[str, object],
-    reference: Setting | None = None,
+    reference: Setting = (),
 ) -> str:
     """The text of `summary.md`; arguments as of `write_sweep`."""
     if not jobs:
@@ -63,12 +63,10 @@ def markdown_sweep(
     parts = ["# Sweep", _jobs(jobs, left_out)]
     for comparison in compare(jobs):
         parts.append(f"## {escaped(comparison.title)}\n\n{_table(comparison, keys_of(jobs))}")
-        if reference is not None:
-            against = ",".join(reference)
-            parts.append(
-                f"Differences from {escaped(against)}, paired by seed:\n\n"
-                + _table(differences(comparison, reference), keys_of(jobs), "+")
-            )
+        if reference:
+            apart = _table(differences(comparison, reference), keys_of(jobs), "+")
+            against = escaped(" ".join(reference))
+            parts.append(f"Differences from {against}, paired by seed:\n\n{apart}")
     parts.append(f"## How to read this\n\n{READING}")
     parts.append(f"## Where the numbers come from\n\n{facts_table(facts)}")
     return "\n\n".join(parts) + "\n"
@@ -89,5 +87,5 @@ def _table(comparison: Comparison, keys: Sequence[str], sign: str = "") -> str:
         counts = " / ".join(dict.fromkeys(str(len(seeds)) for seeds in shown))
         values = (cell(seeds.values(), comparison.digits, sign) for seeds in shown)
         rows.append([*(setting or ("all",)), *values, counts])
-    names = keys or ("setting",)
+    names = [key.rpartition(".")[2] for key in keys] or ["setting"]
     return table([*names, *comparison.columns, "n"], rows, names=len(names))

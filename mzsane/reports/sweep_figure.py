@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 from mzsane.reports.canvas import BLACK, COLOURS, canvas, legend_beside
 from mzsane.reports.comparing import MEAN, Comparison, Setting
-from mzsane.reports.measurements import ACCURACY, R2
+from mzsane.reports.measurements import NOVELTY
 
 if TYPE_CHECKING:
     import matplotlib.axes
-
-_RECONSTRUCTED = "heldout_reconstructed"
 
 
 def draw_sweep(comparisons: Sequence[Comparison], path: Path) -> None:
@@ -22,7 +20,7 @@ def draw_sweep(comparisons: Sequence[Comparison], path: Path) -> None:
         comparisons: see `compare`; those of baselines in weight space are not drawn.
         path: PNG file; replaced whole.
     """
-    drawn = [one for one in comparisons if _is_made(one)]
+    drawn = [one for one in comparisons if one.is_made and one.quantity != NOVELTY]
     if not drawn:
         return
     settings = list(dict.fromkeys(setting for c in drawn for setting in c.rows))
@@ -55,9 +53,3 @@ def _panel(
             color=BLACK if column == MEAN else COLOURS[place % len(COLOURS)],
         )
     axes.set_title(comparison.title)
-
-
-def _is_made(comparison: Comparison) -> bool:
-    """R², and accuracies of what the autoencoder makes of unseen models and of latents."""
-    made = comparison.kind == "sampler" or comparison.method == _RECONSTRUCTED
-    return comparison.quantity == R2 or (comparison.quantity == ACCURACY and made)

@@ -125,7 +125,7 @@ def test_the_command_writes_tables_into_the_sweep(sweep, capsys):
 
 
 def test_settings_are_compared_with_one_of_them(sweep):
-    report_sweep(sweep, "a")
+    report_sweep(sweep, ["a"])
     assert "| b | -0.250 | 1 |" in (sweep / "summary.md").read_text()
 
 
@@ -154,4 +154,4 @@ def test_other_folders_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="no run and no sweep"):
         again(tmp_path)
     with pytest.raises(ValueError, match="compares the jobs of a sweep"):
-        again(made(tmp_path, "run"), against="a")
+        again(made(tmp_path, "run"), against=["a"])

@@ -83,6 +83,18 @@ def test_novelty_is_shown_of_samplers_only():
     ]  # fmt: skip
 
 
+def test_what_the_autoencoder_made_is_read_first():
+    measured = [
+        accuracy("anchors", 1.0, kind="zoo"),
+        accuracy("average", 2.0, kind="baseline"),
+        accuracy("heldout_reconstructed", 3.0, kind="reconstruction"),
+        accuracy("kde", 4.0),
+        r2("a", 0.5),
+    ]
+    methods = [c.method for c in compare([job("x", 0, *measured)])]
+    assert methods == ["", "heldout_reconstructed", "kde", "average", "anchors"]
+
+
 def test_columns_name_image_sets_only_where_there_are_several():
     measured = [
         accuracy("kde", 1.0, "a", "digits"), accuracy("kde", 2.0, "a", "printed"),
