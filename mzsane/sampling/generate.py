@@ -156,7 +156,7 @@ def are_finite(population: Population) -> Bool[Tensor, " models"]:
     """Which models consist of numbers; one NaN or infinite weight makes a model useless."""
     finite = torch.ones(len(population), dtype=torch.bool)
     for tensor in population.tensors.values():
-        finite &= tensor.flatten(1).isfinite().all(1).cpu()
+        finite &= tensor.reshape(len(tensor), -1).isfinite().all(1).cpu()
     return finite
 
 

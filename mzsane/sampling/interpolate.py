@@ -11,8 +11,8 @@ from torch import Tensor
 
 from mzsane.sampling.sampler import Draw, Sampler
 
-PARALLEL = 1e-4  # radians below which an arc is as good as its chord
-TINY = 1e-30  # against division by zero
+PARALLEL = 1e-3  # radians below which an arc is as good as its chord, and acos imprecise
+TINY = 1e-30  # length of what has no direction
 
 Tokens = Float[Tensor, "tokens latent"]
 
@@ -81,13 +81,11 @@ def along_arcs(anchors: Float[Tensor, "anchors tokens latent"], weights: Sequenc
 
 
 def _arc(start: Tokens, end: Tokens, share: float) -> Tokens:
-    """A share of the way from one to the other; straight where directions are (anti)parallel."""
-    lengths = start.norm(dim=-1, keepdim=True), end.norm(dim=-1, keepdim=True)
-    first, last = (
-        v / length.clamp(min=1e-30) for v, length in zip((start, end), lengths, strict=True)
-    )
+    """A share of the way; straight where directions are parallel, opposite or missing."""
+    lengths = [tokens.norm(dim=-1, keepdim=True) for tokens in (start, end)]
+    first, last = start / lengths[0].clamp(min=TINY), end / lengths[1].clamp(min=TINY)
     angle = (first * last).sum(-1, keepdim=True).clamp(-1, 1).acos()
     sine = angle.sin()
     direction = (torch.sin((1 - share) * angle) * first + torch.sin(share * angle) * last) / sine
-    length = torch.lerp(*lengths, share)
-    return torch.where(sine > PARALLEL, direction * length, torch.lerp(start, end, share))
+    curved = (sine > PARALLEL) & (lengths[0] > TINY) & (lengths[1] > TINY)
+    return torch.where(curved, direction * torch.lerp(*lengths, share), start.lerp(end, share))

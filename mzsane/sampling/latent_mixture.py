@@ -77,13 +77,14 @@ class LatentMixture(Sampler):
         mixture = GaussianMixture(
             self.components, covariance_type=self.covariance, reg_covar=RIDGE, random_state=0
         ).fit(scores)
+        full = self.covariance == "full"
+        roots = [np.linalg.cholesky(c if full else np.diag(c)) for c in mixture.covariances_]
         mean = latents.mean(0)
         share = torch.from_numpy(weights).to(latents)
 
         def one(rng: np.random.Generator) -> Float[Tensor, "tokens latent"]:
             component = rng.choice(self.components, p=mixture.weights_)
-            spread = mixture.covariances_[component]
-            root = np.linalg.cholesky(np.diag(spread) if spread.ndim == 1 else spread)
+            root = roots[component]
             place = mixture.means_[component] + root @ rng.standard_normal(len(root))
             parts = torch.from_numpy(place).to(latents) @ share
             return mean * (1 - parts.sum()) + torch.einsum("a,atd->td", parts, latents)

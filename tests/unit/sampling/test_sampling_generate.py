@@ -6,18 +6,34 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mzsane.architectures import Architecture
 from mzsane.models import Sane
+from mzsane.populations import Population
 from mzsane.sampling import (
     KDE,
+    Gaussian,
     Interpolate,
+    Selection,
+    are_finite,
     choose_rows,
+    conditioning_of,
+    decode,
+    decode_models,
+    encode,
     encode_rows,
+    encode_states,
     generate,
     reconstruct,
+    select,
     shared,
     stored_models,
 )
 from mzsane.sampling import anchors as anchors_module
+from mzsane.sampling.generate import no_negative_variances
+from mzsane.tokens import Layout
+
+CNN = Architecture("mzsane.architectures.CNN", {"width": [4, 4, 4]}, (1, 20, 20), 3)
+RESNET = Architecture("mzsane.architectures.ResNet18", {"width": 1}, (1, 8, 8), 3)
 
 
 class Copy(Sane):
@@ -130,3 +146,105 @@ def test_shared_tensors_are_no_views_of_each_other():
     assert mean["count"].tolist() == [4, 4]
     mean["buffer"][0] = 9
     assert mean["buffer"][1].item() == 2.0
+
+
+def test_models_that_are_in_no_store_are_anchors_too(cnn_shelf, small_sane):
+    model, rows = small_sane(cnn_shelf.layout.d_token), np.array([1, 4])
+    stored = encode_rows(model, cnn_shelf, rows, 16, 2)
+    loose = encode_states(
+        model, cnn_shelf.layout, cnn_shelf.states(rows), ["a@1", "b@2"], CNN, "mine", 16, 2
+    )
+    assert torch.equal(loose.latents, stored.latents)
+    assert loose.names == ("a@1", "b@2")
+    assert stored.names[0] == f"{cnn_shelf.models[1]}@{cnn_shelf.epochs[1]}"
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_an_anchor_with_weights_that_are_no_numbers_is_named(cnn_shelf, small_sane, bad):
+    states = cnn_shelf.states(np.array([1, 4]))
+    next(iter(states.values()))[1].view(-1)[0] = bad
+    with pytest.raises(ValueError, match="mine: the anchor b@2 has weights that are NaN"):
+        encode_states(small_sane(20), cnn_shelf.layout, states, ["a@1", "b@2"], CNN, "mine", 16, 2)
+
+
+def grouped_layout(shelf):
+    return Layout(shelf.layout.shapes, shelf.layout.size, batchnorm="grouped")
+
+
+def test_running_statistics_that_are_tokens_are_decoded(resnet_shelf):
+    layout, states = grouped_layout(resnet_shelf), resnet_shelf.states(np.arange(3))
+    model = copy(resnet_shelf)
+    found = encode_states(model, layout, states, ["a", "b", "c"], RESNET, "mine", 16, 2)
+    again = reconstruct(model, found, 16, 2)
+    assert all(torch.equal(again.tensors[name], states[name]) for name in states)
+    joint = generate(model, found, KDE("joint", 0), 4, torch.Generator().manual_seed(0), 16, 2)
+    assert len(joint.tensors["bn1.running_var"].unique(dim=0)) > 1
+    assert conditioning_of(None, layout) == "decoded"
+    assert conditioning_of(None, resnet_shelf.layout) == "validation"
+    with pytest.raises(ValueError, match="no tokens of this autoencoder"):
+        conditioning_of("decoded", resnet_shelf.layout)
+
+
+def test_variances_of_networks_without_any_need_no_images(cnn_shelf):
+    assert conditioning_of("train", cnn_shelf.layout) == "none"
+    with pytest.raises(ValueError, match="choose from decoded, train, validation, none"):
+        conditioning_of("test", cnn_shelf.layout)
+
+
+def test_negative_variances_become_small_ones_and_others_stay():
+    tensors = {
+        "bn.running_var": torch.tensor([[4.0, -0.5, 0.0, 1e-8], [1.0, 2.0, 3.0, 4.0]]),
+        "bn.running_mean": torch.tensor([[-1.0], [-2.0]]),
+    }
+    found = no_negative_variances(tensors)
+    mean = 0.01 * 4.5 / 4
+    torch.testing.assert_close(found["bn.running_var"][0], torch.tensor([4.0, mean, mean, 1e-8]))
+    assert torch.equal(found["bn.running_var"][1], tensors["bn.running_var"][1])
+    assert torch.equal(found["bn.running_mean"], tensors["bn.running_mean"])
+
+
+def test_models_with_a_weight_that_is_no_number_are_told(cnn_shelf):
+    population = stored_models(cnn_shelf, np.arange(4))
+    first, *_, last = population.tensors
+    population.tensors[first][1].view(-1)[3] = torch.nan
+    population.tensors[last][2].view(-1)[0] = -torch.inf
+    assert are_finite(population).tolist() == [True, False, False, True]
+
+
+def test_counters_do_not_make_a_model_broken(resnet_shelf):
+    assert are_finite(stored_models(resnet_shelf, np.arange(2))).all()
+
+
+def test_half_precision_is_near_and_gives_float32(cnn_shelf, small_sane):
+    model, layout = small_sane(20), cnn_shelf.layout
+    tokens = layout.tokenize(cnn_shelf.states(np.arange(3)))
+    for step, values in ((encode, tokens), (decode, torch.randn(3, layout.num_tokens, 5))):
+        whole = step(model, values, layout.positions, 16, 2)
+        half = step(model, values, layout.positions, 16, 2, "bfloat16")
+        assert half.dtype == torch.float32
+        assert not torch.equal(half, whole)
+        assert (half - whole).abs().max() < 0.05 * whole.abs().max()
+
+
+def test_selection_judges_decoded_models_and_never_broken_ones(cnn_shelf, small_sane):
+    model = small_sane(20)
+    anchors = encode_rows(model, cnn_shelf, np.arange(6), 16, 2)
+    judged = []
+
+    def judge(population):
+        assert isinstance(population, Population)
+        judged.append(len(population))
+        return sum(t.flatten(1).sum(1) for t in population.tensors.values())
+
+    found = select(
+        model, anchors, Selection(Gaussian(), 12, 3), judge, torch.Generator().manual_seed(0), 16, 2
+    )
+    again = judge(decode_models(model, found.latents, anchors, 16, 2))
+    torch.testing.assert_close(again, found.scores)
+    assert (found.scores.diff() <= 0).all()
+    with torch.no_grad():
+        model.unembed.bias[0] = torch.nan
+    judged.clear()
+    with pytest.raises(ValueError, match="none of the candidates"):
+        select(model, anchors, Selection(Gaussian(), 4, 2), judge, torch.Generator(), 16, 2)
+    assert not judged

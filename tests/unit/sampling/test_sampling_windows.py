@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from mzsane.models import Sane
 from mzsane.sampling import decode, encode
@@ -55,6 +56,29 @@ def test_every_token_meets_its_own_position_for_every_length(models, length, hal
     latents = encode(model, tokens, positions, window=8, halo=halo)
     assert torch.equal(latents, tokens * 2 + positions.sum(-1, keepdim=True))
     torch.testing.assert_close(decode(model, latents, positions, 8, halo), tokens)
+
+
+@pytest.mark.parametrize("halo", [3, 5])
+def test_windows_equal_the_direct_pass_where_no_token_sees_further_than_the_halo(halo):
+    """A model whose every pass sees three tokens to either side, and the ends of its input."""
+
+    class Near(Sane):
+        def encode(self, values, positions, real=None):
+            padded = nn.functional.pad(values.movedim(1, 2), (3, 3))
+            return nn.functional.avg_pool1d(padded, 7, 1).movedim(2, 1) + values
+
+        decode = encode
+
+    model = Near(6, 16, 2, 1, 6, 20, "sinusoidal")
+    for length in (1, 6, 19, 20, 21, 39, 100, 257):
+        tokens, positions = sequence(2, length)
+        batch = positions.expand(2, -1, -1)
+        latents = encode(model, tokens, positions, 20, halo)
+        direct = model.encode(tokens, batch)
+        torch.testing.assert_close(latents, direct)
+        torch.testing.assert_close(
+            decode(model, latents, positions, 20, halo), model.decode(direct, batch)
+        )
 
 
 def test_context_reaches_a_token_from_its_halo_and_no_further():

@@ -15,6 +15,14 @@ def test_stitching_undoes_slicing(length, content, halo):
     assert torch.equal(stitch_halo(windows, length, content, halo), sequence)
 
 
+@pytest.mark.parametrize(("content", "halo"), [(1, 0), (16, 3), (104, 12), (256, 128), (3000, 5)])
+def test_stitching_undoes_slicing_for_every_length_to_3000(content, halo):
+    whole = torch.arange(3000).view(3000, 1)
+    for length in range(1, 3001, 1 if content > 1 else 7):  # single places make many windows
+        windows = slice_halo(whole[:length], content, halo)
+        assert torch.equal(stitch_halo(windows, length, content, halo), whole[:length])
+
+
 @given(st.integers(1, 90), st.integers(1, 20), st.integers(0, 7))
 def test_content_has_its_context_wherever_the_sequence_has_it(length, content, halo):
     windows = slice_halo(torch.arange(length)[:, None], content, halo)[..., 0]

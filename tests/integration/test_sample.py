@@ -1,0 +1,254 @@
+"""`python -m mzsane.sample` leaves networks that load, and says how they came to be."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
+from omegaconf import flag_override
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from mzsane import sample as sample_module
+from mzsane.architectures import Architecture
+from mzsane.config import CONF_DIR, register_schemas
+from mzsane.entry import sentence
+from mzsane.opening import hash_of, open_model
+from mzsane.populations import Population
+from mzsane.samples import Samples
+from mzsane.stores import write_store
+from mzsane.zoos import ModelRecord, held, read_zoo, recognise
+
+CNN = Architecture("mzsane.architectures.CNN", {}, (1, 28, 28), 10)
+RESNET = Architecture("mzsane.architectures.ResNet18", {"width": 2}, (1, 28, 28), 10)
+
+
+def composed(name, *overrides):
+    register_schemas()
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        return compose(name, list(overrides), return_hydra_config=True)
+
+
+@pytest.fixture
+def arguments_of(run, tmp_path):
+    def join(arguments, folder="out", checkpoint=run):
+        where = [f"checkpoint={checkpoint}", f"hydra.run.dir={tmp_path / folder}"]
+        return [*where, f"data_dir={run}", "workers=1", *arguments]
+
+    return join
+
+
+@pytest.fixture
+def command(arguments_of, tmp_path):
+    """The real command, in a process of its own."""
+
+    def start(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "mzsane.sample", *arguments_of(arguments)],
+            capture_output=True, text=True, cwd=tmp_path, check=False,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+
+    return start
+
+
+@pytest.fixture
+def sample(arguments_of, tmp_path, monkeypatch):
+    """What the command does, in this process; returns the folder."""
+
+    def call(*arguments, folder="out", **changes):
+        cfg = composed("sample", *arguments_of(arguments, folder, **changes))
+        with flag_override(cfg, ["struct", "readonly"], [False, False]):
+            cfg.hydra.runtime.output_dir = str(tmp_path / folder)
+            HydraConfig.instance().set_config(cfg)
+            del cfg["hydra"]
+        (tmp_path / folder).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path)
+        return sample_module.sample(cfg)
+
+    return call
+
+
+def states_in(folder):
+    return [load_file(path) for path in sorted((folder / "models").glob("*.safetensors"))]
+
+
+def test_samples_load_and_say_where_they_come_from(run, command, tmp_path):
+    done = command("num_samples=3", "sampler=kde_token", "seed=4")
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "out"
+    states = states_in(folder)
+    assert len(states) == 3
+    network = CNN.build()
+    for state in states:
+        network.load_state_dict(state)
+        assert recognise(state, {}).target == CNN.target
+    records = [one for one in read_zoo(folder / "models") if isinstance(one, ModelRecord)]
+    assert all(torch.equal(t, states[0][n]) for n, t in records[0].load().items())
+    table = json.loads((folder / "samples.json").read_text())
+    assert table["autoencoder"]["hash"] == hash_of(open_model(run).model)
+    assert table["sampler"]["kde_token"]["draw"] == "token"
+    assert (table["seed"], len(table["anchors"]["names"])) == (
+        4,
+        len(set(table["anchors"]["names"])),
+    )
+    with safe_open(folder / "models" / "sample_00002.safetensors", "pt") as file:
+        about = json.loads(file.metadata()["mzsane"])
+    assert about["index"] == 2
+    assert about["anchors"] == table["anchors"]
+    assert Architecture.from_json(about["architecture"]) == CNN
+    assert not table["excluded"]
+
+
+def test_repeating_gives_the_same_and_goes_on_where_a_run_was_stopped(sample):
+    whole = sample("num_samples=3", folder="whole")
+    part = sample("num_samples=3", folder="part")
+    (part / "summary.md").unlink()
+    (part / "samples.json").unlink()
+    (part / "models" / "sample_00001.safetensors").unlink()
+    sample("num_samples=3", folder="part")
+    first, again = states_in(whole), states_in(part)
+    assert len(first) == len(again) == 3
+    for one, other in zip(first, again, strict=True):
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_network_of_ones_own_is_sampled_around_and_given_another_classifier(sample, tmp_path):
+    torch.save(CNN.build(3).state_dict(), tmp_path / "mine.pt")
+    folder = sample("anchors=mine.pt", "architecture=cnn", "num_samples=2", "classes=7")
+    one, other = states_in(folder)
+    table = json.loads((folder / "samples.json").read_text())
+    assert table["anchors"] == {"source": "mine.pt", "names": ["mine@0"]}
+    assert any(not torch.equal(one[name], other[name]) for name in one)
+    with safe_open(folder / "models" / "sample_00000.safetensors", "pt") as file:
+        architecture = json.loads(json.loads(file.metadata()["mzsane"])["architecture"])
+    assert architecture["classes"] == 7
+    Architecture("mzsane.architectures.CNN", {}, (1, 28, 28), 7).build().load_state_dict(one)
+
+
+def test_a_selection_writes_the_best_first_with_their_accuracy(sample):
+    folder = sample(
+        "sampler=bootstrap", "density@sampler.bootstrap.sampler=gaussian",
+        "sampler.bootstrap.candidates=6", "sampler.bootstrap.survivors=3",
+        "sampler.bootstrap.rounds=2", "images=digits",
+    )  # fmt: skip
+    models = json.loads((folder / "samples.json").read_text())["models"]
+    scores = [model["validation accuracy"] for model in models]
+    assert len(scores) == 3
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_running_statistics_are_made_from_images_or_left(sample, tmp_path):
+    folder = tmp_path / "resnets"
+    folder.mkdir()
+    for seed in range(3):
+        save_file(RESNET.build(seed).state_dict(), folder / f"model{seed}.safetensors")
+    common = ("anchors=resnets", "num_samples=1", "images=digits", "sampler=gaussian")
+    (kept,), (made,) = (
+        states_in(sample(*common, f"conditioning={how}", folder=how)) for how in ("none", "train")
+    )
+    assert torch.equal(kept["bn1.running_mean"], torch.zeros(2))
+    assert (made["bn1.running_mean"] != 0).all()
+    assert torch.equal(kept["conv1.weight"], made["conv1.weight"])
+
+
+def mixed(tmp_path):
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    save_file(CNN.build(0).state_dict(), folder / "a.safetensors")
+    save_file(RESNET.build(0).state_dict(), folder / "b.safetensors")
+    return "anchors=mixed"
+
+
+def broken(tmp_path):
+    state = CNN.build(0).state_dict()
+    next(iter(state.values())).view(-1)[0] = torch.nan
+    torch.save(state, tmp_path / "broken.pt")
+    return "anchors=broken.pt"
+
+
+def architectures(tmp_path):
+    records = (
+        ModelRecord(f"{kind.name}{n}", 1, held(kind.build(n).state_dict()), {}, kind)
+        for kind in (CNN, Architecture("mzsane.architectures.CNN3", {}, (3, 32, 32), 10))
+        for n in range(4)
+    )
+    write_store(tmp_path / "both.h5", records, name="both", size=201, align=False)
+    return "zoo=digits", "zoo.build=false", f"zoo.sources.digits.store={tmp_path / 'both.h5'}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (lambda _: "anchors=nowhere.pt", "anchors=nowhere.pt: there is no such file or folder"),
+        (
+            mixed,
+            "anchors are of one architecture, these of several (cnn with 2,464",
+        ),
+        (broken, "the anchor broken@0 has weights that are NaN or infinite; leave it out"),
+        (architectures, "choose with shelf= from digits/0:"),
+        (lambda _: "split=other", "split 'other': choose from train, validation, test"),
+        (lambda _: "num_samples=0", "num_samples=0: ask for at least one"),
+        (lambda _: "sampler=[gaussian,kde_token]", "sampler=[gaussian,kde_token]: name one"),
+        (lambda _: "precision=half", "precision=half: choose float32 or bfloat16"),
+        (
+            lambda _: ("sampler=subsample", "sampler.subsample.survivors=300"),
+            "more survivors than candidates",
+        ),
+        (
+            lambda _: ("sampler=subsample", "num_samples=11"),
+            "num_samples=11: the selection keeps 10",
+        ),
+        (lambda _: ("sampler=subsample", "images=shapes"), "they have the shape (3, 28, 28)"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_sentence_and_writes_nothing(
+    sample, tmp_path, arguments, message
+):
+    arguments = arguments(tmp_path)
+    arguments = (arguments,) if isinstance(arguments, str) else arguments
+    with pytest.raises((ValueError, OSError, InstantiationException)) as caught:
+        sample(*arguments)
+    said = sentence(caught.value, "sample")
+    assert message in said
+    assert "\n" not in said
+    assert not list(tmp_path.rglob("models"))
+    assert not list(tmp_path.rglob("samples.json"))
+
+
+def test_the_command_ends_with_one_sentence(command):
+    done = command("checkpoint=null")
+    assert done.returncode == 1
+    (said,) = (line for line in done.stderr.splitlines() if line.startswith("mzsane:"))
+    assert "which autoencoder? set checkpoint=" in said
+    assert "Traceback" not in done.stderr
+
+
+def test_weights_that_are_no_numbers_are_counted_and_not_written(run, sample, tmp_path):
+    folder = tmp_path / "broken_run"
+    shutil.copytree(run, folder)
+    path = folder / "checkpoints" / "last.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["state_dict"]["model.unembed.bias"][0] = torch.nan
+    torch.save(checkpoint, path)
+    with pytest.raises(ValueError, match="all 2 models have weights that are NaN or infinite"):
+        sample("num_samples=2", checkpoint=folder)
+    assert not list(tmp_path.glob("out/*.json"))
+
+
+def test_some_broken_models_are_left_out_by_number(tmp_path):
+    population = Population.from_states(CNN, [CNN.build(n).state_dict() for n in range(3)])
+    next(iter(population.tensors.values()))[1].view(-1)[0] = torch.inf
+    samples = Samples(tmp_path, {})
+    samples.write(5, population)
+    told = samples.finish(tmp_path / "summary.md")
+    assert told == "2 models written, 1 left out because a weight is NaN or infinite"
+    table = json.loads((tmp_path / "samples.json").read_text())
+    assert table["excluded"] == [6]
+    assert [model["index"] for model in table["models"]] == [5, 7]
