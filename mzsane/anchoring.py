@@ -98,7 +98,10 @@ def images_for(opened: Opened, cfg: DictConfig, anchors: "Anchors", needs: Needs
     if cfg.images:
         images = build(cfg.images)()
         if reason := _unsuitable(anchors, images, needs):
-            raise ValueError(f"images={images.name}: {reason}; name others")
+            raise ValueError(
+                f"images={images.name}: {reason}; name others, or say with architecture= what the "
+                "networks of anchors from files are"
+            )
         return images
     sources = build_all(sections_of(opened, cfg).zoo.sources)
     own = {anchors.source: sources[anchors.source]} if anchors.source in sources else sources

@@ -149,7 +149,10 @@ def test_running_statistics_are_made_from_images_or_left(sample, tmp_path):
     folder.mkdir()
     for seed in range(3):
         save_file(RESNET.build(seed).state_dict(), folder / f"model{seed}.safetensors")
-    common = ("anchors=resnets", "num_samples=1", "images=digits", "sampler=gaussian")
+    common = (
+        "anchors=resnets", "architecture=resnet18", "architecture.arguments.width=2",
+        "architecture.input_shape=[1,28,28]", "num_samples=1", "images=digits", "sampler=gaussian",
+    )  # fmt: skip
     (kept,), (made,) = (
         states_in(sample(*common, f"conditioning={how}", folder=how)) for how in ("none", "train")
     )
