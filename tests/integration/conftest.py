@@ -5,9 +5,12 @@ import functools
 import pytest
 import pytorch_lightning as pl
 import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from mzsane.architectures import Architecture
 from mzsane.callbacks import LastCheckpoint
+from mzsane.config import CONF_DIR, register_schemas
 from mzsane.data import ZooData
 from mzsane.losses import MaskedReconstruction, NTXent, SaneLoss
 from mzsane.models import Sane
@@ -77,3 +80,24 @@ def parts(store, tmp_path):
 @pytest.fixture(scope="session")
 def parts_in(store):
     return functools.partial(Parts, store)
+
+
+@pytest.fixture(scope="session")
+def run(parts_in, store, tmp_path_factory):
+    """The folder of a short training on the tiny store, as `mzsane.train` leaves it."""
+    folder = tmp_path_factory.mktemp("run")
+    parts = parts_in(folder, epochs=1)
+    parts.fit()
+    register_schemas()
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        cfg = compose("train", ["zoo=digits", f"data_dir={folder}"], return_hydra_config=True)
+    OmegaConf.set_struct(cfg, False)
+    settings = parts.system.model.settings.items()
+    known = {name: value for name, value in settings if name not in ("d_token", "window")}
+    cfg.model = {"_target_": "mzsane.models.Sane", **known}
+    cfg.data.window, cfg.zoo.build = 48, False
+    cfg.zoo.sources.digits.store = str(store.path)
+    for group in ("hydra", "callbacks", "logger", "trainer"):  # refer to a running Hydra
+        cfg[group] = {}
+    OmegaConf.save(cfg, folder / "config.yaml")
+    return folder

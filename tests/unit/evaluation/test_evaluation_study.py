@@ -189,6 +189,8 @@ def test_image_sets_that_do_not_fit_are_left_out_and_none_is_said(
     assert {row["images"] for row in rows} == {"a"}
     assert study(cnn_store, {"b": large}).run(model) == []
     assert "tiny: no image set has images" in caplog.text
+    assert study(cnn_store, {"c": more_classes}).run(model) == []
+    assert "c has 11 classes, which protocol=transfer can learn" in caplog.text
 
 
 def test_an_architecture_nobody_can_build_is_left_out_and_this_is_said(
