@@ -12,6 +12,7 @@ from mzsane.config import build
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
+_SPOKEN = {"cpu": "CPU", "cuda": "GPU"}
 _AT_LEAST_ONE = ("accumulate_grad_batches", "log_every_n_steps")
 _REFUSALS = (ValueError, TypeError, ImportError, RuntimeError)  # of Lightning's constructor
 
@@ -70,24 +71,29 @@ def _check(node: DictConfig) -> None:
 
 
 def _check_precision(asked: str, trainer: "pl.Trainer") -> None:
-    """Refuse half precision that a CPU cannot scale; say where bfloat16 is slower than float32."""
-    on_cpu = trainer.strategy.root_device.type == "cpu"
-    if on_cpu and asked in ("16", "16-mixed"):
+    """Refuse half precision that a CPU cannot scale; say where bfloat16 is slow."""
+    device = trainer.strategy.root_device.type
+    if device == "cpu" and asked in ("16", "16-mixed"):
         raise ValueError(
             f"trainer.precision={asked}: a CPU has no mixed float16; set trainer.precision="
             "bf16-mixed or 32-true"
         )
-    if on_cpu and asked.startswith("bf16") and not _has_bf16():
+    if asked.startswith("bf16") and not _has_bf16(device):
+        other = "32-true" if device == "cpu" else "16-mixed"
         warnings.warn(
-            f"trainer.precision={asked}: this CPU has no instructions for bfloat16, "
-            "so that it is slower than trainer.precision=32-true",
+            f"trainer.precision={asked}: this {_SPOKEN[device]} has no instructions "
+            f"for bfloat16, so that it is slower than trainer.precision={other}",
             stacklevel=1,
         )
 
 
-def _has_bf16() -> bool:
-    """Whether a CPU multiplies bfloat16; true where torch cannot tell."""
+def _has_bf16(device: str) -> bool:
+    """Whether a kind of device multiplies bfloat16; true where torch cannot tell."""
     import torch
 
+    if device == "cuda":  # GPUs before Ampere only imitate it
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device != "cpu":
+        return True
     told = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.6 has it not
     return all(told.get(name, True) for name in ("avx512_bf16", "bf16"))  # of x86, of ARM

@@ -1,10 +1,12 @@
 """What a machine cannot do ends in one sentence before anything is built."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from omegaconf import OmegaConf
 
-from mzsane.trainers import trainer_of
+from mzsane.trainers import _check_precision, trainer_of
 
 
 def make(**settings):
@@ -56,3 +58,19 @@ def test_a_cpu_without_bfloat16_is_said_to_be_slow(monkeypatch, recwarn, told, p
     make(precision=precision)
     slow = [str(w.message) for w in recwarn if "slower than" in str(w.message)]
     assert len(slow) == count
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+def test_a_gpu_that_only_imitates_bfloat16_is_said_to_be_slow(monkeypatch, recwarn, has_it):
+    answers = {True: True, False: has_it}  # imitated, every GPU has it
+    monkeypatch.setattr(
+        torch.cuda,
+        "is_bf16_supported",
+        lambda including_emulation=True: answers[including_emulation],
+    )
+    gpu = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("cuda", 0)))
+    _check_precision("bf16-mixed", gpu)
+    _check_precision("16-mixed", gpu)
+    told = [str(w.message) for w in recwarn]
+    assert len(told) == (not has_it)
+    assert all("this GPU has no instructions for bfloat16" in one for one in told)
