@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +35,12 @@ class FullySharded(ModelParallelStrategy):
     rounding. It runs on GPUs and, for tests, on CPU processes. A checkpoint is one file, the same
     that one process would have written, and any strategy goes on from it.
 
-    Args:
-        timeout_minutes: after which a process that waits for the others in a step gives up.
-
     Raises:
         ValueError: from `setup`, if weights are to be averaged: the average would not be divided.
     """
 
-    def __init__(self, timeout_minutes: float = 30.0) -> None:
-        super().__init__(
-            save_distributed_checkpoint=False, timeout=timedelta(minutes=timeout_minutes)
-        )
+    def __init__(self) -> None:
+        super().__init__(save_distributed_checkpoint=False)
 
     def setup(self, trainer: pl.Trainer) -> None:
         """Divide the model, then make the optimizer of what this process keeps."""
