@@ -11,8 +11,9 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from mzsane.data import Batch, perturb
-from mzsane.losses import MaskedSums, Step, masked_sums, r_squared
+from mzsane.losses import MaskedSums, Step, masked_sums
 from mzsane.systems.behaviour import Networks
+from mzsane.systems.scores import scores
 from mzsane.systems.sharding import FullySharded
 
 
@@ -21,8 +22,9 @@ class Pretraining(pl.LightningModule):
 
     View 0 is canonical, view 1 permuted; both are noised, the target of each is its own clean
     window (SANE, arXiv:2406.09997; inhomogeneous zoos, arXiv:2504.10141). Logged as
-    `stage/quantity`; `val/mse/<source>`, `val/r2/<source>` and `val/r2/<source>/<kind of layer>`
-    are taken over real weights only, `train/share/<source>` is how much of the epoch came from it.
+    `stage/quantity`: losses in training of the first process's share of a batch, for others would
+    have to be waited for, in validation of all; `mzsane.systems.scores` of held-out models;
+    `train/share/<source>`, how much of the epoch came from it.
 
     Args:
         model: `encode`, `decode` and `project` as `mzsane.models.Sane` has them.
@@ -135,14 +137,8 @@ class Pretraining(pl.LightningModule):
         """Log squared error and R² per source, and R² per kind of layer, of all held-out models."""
         totals = [torch.stack(part).sum(0) for part in zip(*self._sums, strict=True)]
         reduced = (self.trainer.strategy.reduce(total, reduce_op="sum") for total in totals)
-        parts = MaskedSums(*(total.view(len(self.sources), -1) for total in reduced))
-        whole = MaskedSums(*(total.sum(1) for total in parts))
-        errors, scores = (whole.residual / whole.weights).tolist(), r_squared(whole).tolist()
-        for name, error, score in zip(self.sources, errors, scores, strict=True):
-            self.log(f"val/mse/{name}", error)
-            self.log(f"val/r2/{name}", score)
-        if self.kinds:
-            self._log_kinds(parts)
+        for name, score in scores(MaskedSums(*reduced), self.sources, self.kinds).items():
+            self.log(f"val/{name}", score)
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Weights decay; norms, biases and position tables do not."""
@@ -195,13 +191,6 @@ class Pretraining(pl.LightningModule):
         """Source and kind of layer of each token, as one number."""
         source = batch.source[:, None].expand_as(batch.segment)
         return source * len(self.kinds) + batch.positions[..., -1] if self.kinds else source
-
-    def _log_kinds(self, sums: MaskedSums) -> None:
-        """R² of each source's kinds of layers, of those that it has."""
-        scores = r_squared(sums).tolist()
-        for source, kind in sums.weights.nonzero().tolist():
-            name = f"val/r2/{self.sources[source]}/{self.kinds[kind]}"
-            self.log(name, scores[source][kind])
 
     def _log_parts(self, parts: dict[str, Tensor], stage: str, batch: Batch) -> None:
         for name, value in parts.items():
