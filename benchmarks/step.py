@@ -18,11 +18,12 @@ TARGETS = {
 }
 MEMORY = {SMALL: 1.0}
 """GB; the interpreter and its libraries are part of it."""
+AGAIN = "blocks computed again"
 BATCHES = (32, 128, 512)
 WAYS: Mapping[str, dict[str, bool]] = {
     "": {},
     ", compiled": {"compile": True},
-    ", blocks computed again": {"checkpointing": True},
+    f", {AGAIN}": {"checkpointing": True},
 }
 
 
@@ -42,10 +43,12 @@ def on_cpu(size: Size, precision: str, target: float, settings: Settings) -> lis
     ways = (OneStep(size, precision, plain, seed=settings.seed).take for plain in (False, True))
     own, plain = (spread.rate(size.tokens) for spread in alternate(*ways, settings.repeats))
     memory = [Spread.of([peak_memory(_steps, size, precision, plain)]) for plain in (False, True)]
+    again = Spread.of([peak_memory(_steps, size, precision, False, True)])
     name = f"step of {size.name}, {precision}"
     return [
         Measurement(name, "tokens/s", own, plain, target, PLAIN),
         Measurement(f"its peak memory, {size.name}, {precision}", "GB", *memory, MEMORY.get(size)),
+        Measurement(f"that with {AGAIN}", "GB", again, None, MEMORY.get(size)),
     ]
 
 
@@ -86,8 +89,8 @@ def _on_gpu(
     return measured
 
 
-def _steps(size: Size, precision: str, plain: bool) -> None:
+def _steps(size: Size, precision: str, plain: bool, checkpointing: bool = False) -> None:
     """What memory is measured of."""
-    step = OneStep(size, precision, plain)
+    step = OneStep(size, precision, plain, checkpointing=checkpointing)
     for _ in range(3):
         step.take()
