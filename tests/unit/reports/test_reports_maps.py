@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from rich.console import Console
 
 from mzsane.reports import (
     Sheet,
@@ -17,6 +18,7 @@ from mzsane.reports import (
     terminal_page,
     write_page,
 )
+from mzsane.reports.tables import ABSENT
 
 POINTS = np.array([[0.0, 1.0], [2.0, -1.0], [0.5, 0.5]])
 COLUMNS = {
@@ -69,23 +71,64 @@ def test_bars_are_drawn_for_layers_of_any_quality(tmp_path):
 def probed(target="test_acc", features="embedding", metric="r2", value=0.5, **others):
     return {
         "scope": "digits/cnn", "target": target, "features": features, "regressor": "linear",
-        "metric": metric, "value": value, "low": 0.4, "high": 0.6, "note": "", **others,
+        "task": "regression", "metric": metric, "value": value, "low": 0.4, "high": 0.6, "note": "",
+        "test_models": 7, **others,
     }  # fmt: skip
 
 
-def test_probes_are_tables_of_targets_by_features_with_reasons_below():
+def test_probes_are_tables_of_targets_and_what_they_are_predicted_from():
     rows = [
         probed(features="none", regressor="mean"),
         probed(),
+        probed(metric="kendall_tau", value=0.7),
         probed(regressor="boosting", value=0.25, low=float("nan")),
-        probed("epoch", value=float("nan")),
-        probed("lr", "", "", note="constant (0.1)"),
+        probed("epoch", value=float("nan"), test_models=5),
+        probed("optimizer", metric="accuracy", task="classification"),
     ]
-    table, remarks = probe_sheets(rows)
-    assert table.header == ("target", "no features", "embedding", "embedding, trees")
-    assert table.lines[0] == ("test_acc", *2 * ["0.500 [0.400, 0.600]"], "0.250")
-    assert table.lines[1][2] == "\N{EN DASH}"
-    assert remarks.remarks == ("lr: constant (0.1)",)
+    numbers, classes = probe_sheets(rows)
+    assert numbers.header == ("target", "predicted from", "R²", "Kendall's tau-b")
+    assert numbers.lines == (
+        ("test_acc", "no features", "0.500 [0.400, 0.600]", ABSENT),
+        ("", "embedding", "0.500 [0.400, 0.600]", "0.700 [0.400, 0.600]"),
+        ("", "embedding, trees", "0.250", ABSENT),
+        ("epoch", "embedding", ABSENT, ABSENT),
+    )
+    assert numbers.remarks[0].startswith("Of 5 to 7 test models, which no probe has seen")
+    assert classes.header == ("target", "predicted from", "accuracy")
+    assert classes.remarks[0].startswith("Of 7 test models")
+
+
+def test_equal_reasons_for_what_is_missing_are_one_remark():
+    rows = [
+        probed("lr", "", "", note="constant (0.1)"),
+        probed("momentum", "", "", note="constant (0.9)"),
+        probed("ggap", "", "", note="constant (0.0) over the training models"),
+        *(probed(target, "weights", note="not aligned") for target in ("test_acc", "epoch")),
+        probed(features="embedding", note="not aligned"),
+    ]
+    assert probe_sheets(rows)[-1].remarks == (
+        "lr (0.1), momentum (0.9): constant",
+        "ggap (0.0): constant over the training models",
+        "weights, embedding: not aligned",
+    )
+
+
+def test_baselines_that_a_linear_probe_cannot_tell_apart_are_said_to_be():
+    both = [probed(features=name) for name in ("stats_nfn", "stats_unterthiner")]
+    told = [
+        any("a linear probe cannot see" in r for r in probe_sheets(rows)[0].remarks)
+        for rows in (both, both[:1], [{**row, "regressor": "boosting"} for row in both])
+    ]
+    assert told == [True, False, False]
+
+
+def test_a_table_of_probes_is_whole_on_a_narrow_terminal():
+    rows = [probed(features="stats_unterthiner", low=-11.846), probed(metric="kendall_tau")]
+    console = Console(width=80)
+    with console.capture() as caught:
+        console.print(terminal_page(probe_sheets(rows)))
+    assert "0.500 [-11.846, 0.600]" in caught.get()
+    assert "\N{HORIZONTAL ELLIPSIS}" not in caught.get()
 
 
 def test_a_search_is_told_with_and_without_copies():
@@ -112,4 +155,7 @@ def test_a_page_shows_tables_figures_and_facts_whatever_their_names(tmp_path):
     assert "\n[map.html](map.html)" in text
     assert "x\\|y" in text
     assert "| seed | `3` |" in text
-    terminal_page([sheet, Sheet("empty", (), (), ("none",))])
+    console = Console(width=60)
+    with console.capture() as caught:
+        console.print(terminal_page([sheet, Sheet("empty", (), (), ("none",))]))
+    assert all(part in caught.get() for part in ("a | table", "x|y", "a remark", "empty: none"))
