@@ -1,8 +1,9 @@
 """Copies among the models of a zoo: identical, nearly so, or with their channels in another order.
 
 Near is told by comparison: what lies between two models as a rule is the median, over checkpoints,
-of the relative distance to the nearest one of another model. A near copy is closer than a fraction
-of that. Checkpoints of one model are alike by nature and count only where they are identical.
+of the relative distance to the nearest one of another model; identical ones are passed over, or a
+zoo of duplicates would know no near copies. A near copy is closer than a fraction of that.
+Checkpoints of one model are alike by nature and count only where they are identical.
 """
 
 from collections.abc import Iterator
@@ -35,9 +36,11 @@ class Copy(NamedTuple):
 def typical_spacing(
     distances: Float[np.ndarray, "rows rows"], models: Shaped[np.ndarray, " rows"]
 ) -> float:
-    """Median distance of a checkpoint to the nearest one of another model; NaN if all are one's."""
-    apart = np.where(models[:, None] == models[None, :], np.inf, distances).min(1)
-    return float(np.median(apart)) if np.isfinite(apart).all() else float("nan")
+    """Median distance of checkpoints to the nearest other model that is no copy; NaN without."""
+    passed = (models[:, None] == models[None, :]) | (distances < EXACT)
+    apart = np.where(passed, np.inf, distances).min(1)
+    apart = apart[np.isfinite(apart)]
+    return float(np.median(apart)) if len(apart) else float("nan")
 
 
 def copies(
@@ -58,7 +61,7 @@ def copies(
         models: name of each row's model, with its source.
         near: fraction of the typical spacing below which a copy is near, 0.1 for example.
     """
-    limit = near * typical_spacing(stored, models)
+    limit = float(np.fmax(near * typical_spacing(stored, models), EXACT))  # NaN counts as none
     foreign = models[:, None] != models[None, :]
     found = dict(_identical(kin))
     for a, b in np.argwhere(np.triu((matched < limit) & foreign, 1)).tolist():

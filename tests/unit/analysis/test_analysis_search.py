@@ -139,6 +139,25 @@ def test_planted_copies_are_found_and_nothing_else(doubled):
     }
 
 
+def test_copies_are_found_in_a_zoo_that_is_mostly_duplicates(kin):
+    kin = kin._replace(
+        parts=(kin.parts[0]._replace(rows=kin.parts[0].rows[:6]),), places=np.arange(6)
+    )
+    models = np.array(list("abcdef"))
+    stored = np.full((6, 6), 0.8)
+    stored[:5, :5] = 0.0  # five identical ones, and one that is near the last of them when matched
+    np.fill_diagonal(stored, 0.0)
+    assert typical_spacing(stored, models) == pytest.approx(0.8)
+    matched = stored.copy()
+    matched[4, 5] = matched[5, 4] = 0.05
+    found = {(one.place, one.other): one.kind for one in copies(kin, stored, matched, models, 0.1)}
+    assert found[4, 5] == "near permuted"
+    assert len(found) == 11
+    everything = copies(kin, np.zeros((6, 6)), np.zeros((6, 6)), models, 0.1)
+    assert {one.kind for one in everything} == {"identical"}
+    assert len(everything) == 15
+
+
 def test_epochs_of_one_model_are_no_near_copies(kin, names):
     distances = all_distances(kin)
     assert typical_spacing(distances, names) > 0.5
