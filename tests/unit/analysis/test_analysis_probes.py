@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import r2_score
 
 from mzsane.analysis import Inputs, Plan, probe
 from mzsane.analysis.features import Features, below, coordinates, features_of
@@ -148,6 +149,22 @@ def test_a_planted_linear_target_is_found_and_its_shuffle_is_not(zoo):
     assert value(probe(zoo.inputs(planted=nothing), PLAN, silent), "r2") < 0.1
 
 
+def test_the_table_of_probes_learns_nothing_from_test_models_and_chooses_on_validation(zoo):
+    rng = np.random.default_rng(0)
+    noisy = zoo.columns["planted"] + rng.normal(size=60) * 3
+
+    def choice(split):
+        planted = noisy.copy()
+        of_split = zoo.columns["split"] == split
+        planted[of_split] = -9 * planted[of_split] + 100
+        rows = probe(zoo.inputs(planted=planted), PLAN, silent)
+        return next(r["choice"] for r in rows if r["features"] == "embedding")
+
+    untouched = choice("none of them")
+    assert choice("test") == untouched
+    assert choice("validation") != untouched
+
+
 def test_classes_are_found_beside_the_majority(zoo):
     classes = np.where(zoo.embedding[:, 0] > 0.3, "big", "small")
     rows = probe(zoo.inputs(planted=classes), PLAN, silent)
@@ -254,7 +271,8 @@ def test_intervals_are_drawn_over_models_not_checkpoints():
 
 def test_metrics_are_those_of_scikit_learn_and_scipy():
     truth, guess = np.array([1.0, 2, 2, 4]), np.array([1.0, 3, 2, 3])
-    assert METRICS["regression"]["r2"](truth, guess) == pytest.approx(1 - 2 / 4.75)
+    assert METRICS["regression"]["r2"](truth, guess) == pytest.approx(r2_score(truth, guess))
+    assert r2_score(truth, guess) == pytest.approx(1 - 2 / 4.75)
     pairs = [(i, j) for i in range(4) for j in range(i)]
     signs = [(np.sign(truth[i] - truth[j]), np.sign(guess[i] - guess[j])) for i, j in pairs]
     tau = sum(a * b for a, b in signs) / np.sqrt(
