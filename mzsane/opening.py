@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 TARGET = "mzsane.models.Sane"
 PREFIX = "model."  # of the autoencoder in the training system
+SETTINGS = "config.json"  # of `save_pretrained`
 CHECKPOINTS = ("best.ckpt", "last.ckpt")  # of a run, the first that is there
 _UNSET = asdict(Zoo())
 
@@ -75,6 +76,7 @@ def open_model(where: str | Path | None, heads: int | None = None) -> Opened:
             "of save_pretrained or owner/name on the Hugging Face hub"
         )
     path = _checkpoint(Path(where))
+    _refuse_nothing(path)
     if path.suffix == ".ckpt":
         checkpoint, cfg = load_checkpoint(path), recorded(path)
         model = model_of(cfg, checkpoint["state_dict"], path)
@@ -223,6 +225,20 @@ def _open_copy(cfg: DictConfig) -> DictConfig:
     copy = cfg.copy()
     OmegaConf.set_struct(copy, False)
     return copy
+
+
+def _refuse_nothing(path: Path) -> None:
+    """Tell a path where no autoencoder lies; a name of the hub has two parts and is no folder."""
+    if path.is_dir() and not (path / SETTINGS).is_file():
+        raise FileNotFoundError(
+            f"{path}: neither the folder of a run ({CONFIG}) nor of save_pretrained ({SETTINGS}); "
+            "name the run itself, as runs/train/TIME"
+        )
+    if not path.exists() and path.suffix != ".ckpt" and len(path.parts) != 2:
+        raise FileNotFoundError(
+            f"{path}: there is nothing; give a run folder, a checkpoint of a run, a folder of "
+            "save_pretrained, or owner/name on the Hugging Face hub"
+        )
 
 
 def _checkpoint(path: Path) -> Path:

@@ -68,12 +68,18 @@ def test_a_model_has_one_hash_wherever_it_lies(run, tmp_path):
     [
         (None, "which autoencoder"),
         ("nowhere/run/checkpoints/best.ckpt", "there is no such file; give a checkpoint"),
-        ("/nowhere", "give a folder of save_pretrained"),
+        ("/no/where", "there is nothing; give a run folder"),
+        ("nowhere", "there is nothing; give a run folder"),
     ],
 )
 def test_what_is_not_there_is_named(where, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         open_model(where)
+
+
+def test_a_folder_above_runs_says_what_it_lacks(run):
+    with pytest.raises(FileNotFoundError, match=r"neither the folder of a run .* name the run"):
+        open_model(run.parent)
 
 
 def test_a_run_without_checkpoints_says_so(run):
