@@ -23,19 +23,20 @@ def embed(cfg: DictConfig) -> None:
     """Write embeddings, maps, `layers.csv` and `summary.md` into the run's folder."""
     from rich.console import Console
 
-    from mzsane.analysis import embed_parts
+    from mzsane.analysis import columns_of, embed_parts, joined, varying
     from mzsane.progress import bars
     from mzsane.report import origin
     from mzsane.reports import terminal_page, write_page
     from mzsane.runs import DONE
 
     levels = list(cfg.levels)
-    if cfg.map is not None and "model" not in levels:
-        raise ValueError(f"levels={levels}: a map is drawn of level model; add it, or set map=null")
+    colours = None if cfg.colours is None else list(cfg.colours)
+    _check(cfg.map, levels)
     with analysis_of(cfg) as job, bars() as progress:
+        varying(joined(list(map(columns_of, job.parts))), colours)  # a misspelt one is told at once
         place = job.folder / "embeddings"
         embed_parts(job.encoder, job.parts, place, job.provenance, progress, levels, cfg.format)
-        figures = [] if cfg.map is None else _map(cfg, job)
+        figures = [] if cfg.map is None else _map(cfg, job, colours)
         layers = _layers(job, progress) if cfg.per_layer else []
         if layers:
             figures.append("layers.png")
@@ -46,13 +47,24 @@ def embed(cfg: DictConfig) -> None:
     print(job.folder)
 
 
-def _map(cfg: DictConfig, job: Job) -> list[str]:
+def _check(map: str | None, levels: list[str]) -> None:
+    """Refuse maps that cannot be drawn, before anything is embedded."""
+    from mzsane.analysis.projection import check_method
+
+    if map is None:
+        return
+    check_method(map)
+    if "model" not in levels:
+        raise ValueError(f"levels={levels}: a map is drawn of level model; add it, or set map=null")
+
+
+def _map(cfg: DictConfig, job: Job, colours: list[str] | None) -> list[str]:
     """Draw the map as a picture and as a page; names of the files."""
     from mzsane.analysis import project, read_models, varying
     from mzsane.reports import latent_map, latent_page
 
     columns, embedding = read_models(job.parts, job.folder / "embeddings", cfg.format)
-    colours = varying(columns, None if cfg.colours is None else list(cfg.colours))
+    colours = varying(columns, colours)
     points, axes = project(embedding, cfg.map, cfg.seed)
     shown = {name: columns[name] for name in colours}
     latent_map(points, shown, job.folder / "map.png", axes)

@@ -15,7 +15,15 @@ def probe(cfg: DictConfig) -> None:
     """Write `probes.csv`, `summary.md` and print the table."""
     from rich.console import Console
 
-    from mzsane.analysis import Inputs, Plan, embed_parts, read_models
+    from mzsane.analysis import (
+        Inputs,
+        Plan,
+        columns_of,
+        embed_parts,
+        joined,
+        read_models,
+        wanted_of,
+    )
     from mzsane.analysis import probe as probed
     from mzsane.evaluation import write_rows
     from mzsane.progress import bars
@@ -26,6 +34,7 @@ def probe(cfg: DictConfig) -> None:
     targets = None if cfg.targets is None else list(cfg.targets)
     plan = Plan(targets, list(cfg.features), list(cfg.regressors), cfg.resamples, cfg.seed)
     with analysis_of(cfg) as job, bars() as progress:
+        wanted_of(plan, joined(list(map(columns_of, job.parts))))  # mistakes are told at once
         embeddings = job.folder / "embeddings"
         embed_parts(job.encoder, job.parts, embeddings, job.provenance, progress)
         rows = probed(Inputs(job.parts, *read_models(job.parts, embeddings)), plan, progress)

@@ -27,7 +27,7 @@ def search(cfg: DictConfig) -> None:
     """Write `neighbours.csv`, `copies.csv`, `lineage.csv` and `summary.md`; print the tables."""
     from rich.console import Console
 
-    from mzsane.analysis import embed_parts, kin_of, read_models
+    from mzsane.analysis import columns_of, embed_parts, joined, kin_of, place_of, read_models
     from mzsane.progress import bars
     from mzsane.report import origin
     from mzsane.reports import search_sheets, terminal_page, write_page
@@ -35,6 +35,8 @@ def search(cfg: DictConfig) -> None:
 
     _check(cfg)
     with analysis_of(cfg) as job, bars() as progress:
+        if cfg.query is not None and not _file(cfg).is_file():  # a misspelt name is told at once
+            place_of(str(cfg.query), joined(list(map(columns_of, job.parts))))
         embeddings = job.folder / "embeddings"
         embed_parts(job.encoder, job.parts, embeddings, job.provenance, progress)
         columns, embedding = read_models(job.parts, embeddings)
@@ -79,17 +81,22 @@ def _query(
     from mzsane.stores.kinds import kind_of
     from mzsane.zoos import ModelRecord, held, load_weights
 
-    path = Path(str(cfg.query)).expanduser()
+    path = _file(cfg)
     if not path.is_file():
         return stored_query(str(cfg.query), columns, embedding, kins)
     try:
         state = load_weights(path, cfg.zoo.trust_pickle)
     except (ValueError, OSError) as error:
-        raise ValueError(f"query={path}: {error}") from error
+        raise ValueError(f"query={path}: {error}; give a file of weights") from error
     layout = job.parts[0].shelf.layout
     tokens = {"size": layout.size, "scheme": layout.scheme, "batchnorm": layout.batchnorm}
     kind, state = kind_of(ModelRecord(path.stem, 0, held(state)), state, tokens)
     return loose_query(str(path), state, kind.layout, job.encoder, kins)
+
+
+def _file(cfg: DictConfig) -> Path:
+    """Where the query lies, if it is a file."""
+    return Path(str(cfg.query)).expanduser()
 
 
 def _neighbours(cfg: DictConfig, query: "Query", columns: "Columns", embedding: np.ndarray) -> Rows:

@@ -7,9 +7,9 @@ from mzsane.analysis.kin import Kin, all_distances, kin_of, matched_distances, n
 from mzsane.analysis.lineage import Lineage, guess_lineage, quality
 from mzsane.analysis.members import Columns, Part, chosen, chunks, columns_of, joined, varying
 from mzsane.analysis.neighbours import by_embedding, by_weights
-from mzsane.analysis.probing import Plan, probe
+from mzsane.analysis.probing import Plan, probe, wanted_of
 from mzsane.analysis.projection import project
-from mzsane.analysis.queries import Query, loose_query, stored_query
+from mzsane.analysis.queries import Query, loose_query, place_of, stored_query
 from mzsane.analysis.scopes import Inputs
 from mzsane.analysis.streaming import Encoder, embed_parts, read_models
 
@@ -39,10 +39,12 @@ __all__ = [
     "loose_query",
     "matched_distances",
     "norms",
+    "place_of",
     "probe",
     "project",
     "quality",
     "read_models",
     "stored_query",
     "varying",
+    "wanted_of",
 ]

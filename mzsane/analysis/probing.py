@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from mzsane.analysis.features import FEATURES, coordinates
+from mzsane.analysis.members import Columns
 from mzsane.analysis.probes import REGRESSORS, Answer, Split, predict, trivial
 from mzsane.analysis.scopes import Inputs, Scope, features_in, scopes_of
 from mzsane.analysis.scores import METRICS, scored
@@ -72,8 +73,7 @@ def probe(inputs: Inputs, plan: Plan, progress: Progress) -> list[dict[str, Any]
     Raises:
         ValueError: unknown targets, features or regressors, or nothing can be probed.
     """
-    _check(plan)
-    targets, scopes = targets_of(inputs.columns, plan.targets), scopes_of(inputs)
+    targets, scopes = wanted_of(plan, inputs.columns), scopes_of(inputs)
     pairs = [(scope, target) for scope in scopes for target in targets]
     reasons = [_hopeless(target, scope, inputs) for scope, target in pairs]
     rows = [_row(*pair, note=why) for pair, why in zip(pairs, reasons, strict=True) if why]
@@ -88,14 +88,19 @@ def probe(inputs: Inputs, plan: Plan, progress: Progress) -> list[dict[str, Any]
     return rows
 
 
-def _check(plan: Plan) -> None:
-    """Refuse unknown names before anything is computed."""
+def wanted_of(plan: Plan, columns: Columns) -> list[Target]:
+    """The targets of a plan; needs no embeddings, so that mistakes can be told before these.
+
+    Raises:
+        ValueError: unknown targets, features or regressors.
+    """
     for key, given, known in (
         ("features", plan.features, FEATURES),
         ("regressors", plan.regressors, REGRESSORS),
     ):
         if not given or set(given) - set(known):
             raise ValueError(f"{key}={list(given)}: choose from {', '.join(known)}")
+    return targets_of(columns, plan.targets)
 
 
 def _hopeless(target: Target, scope: Scope, inputs: Inputs) -> str:

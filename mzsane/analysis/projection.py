@@ -22,12 +22,21 @@ def project(
     Raises:
         ValueError: an unknown method, or fewer models than it needs.
     """
-    if method not in METHODS:
-        raise ValueError(f"map={method}: choose from {', '.join(METHODS)}, or null for none")
+    check_method(method)
     if len(embedding) < 3:
         raise ValueError(f"map={method}: {len(embedding)} checkpoints are no map; set map=null")
     values = np.asarray(embedding, np.float64)
     return _tsne(values, seed) if method == "tsne" else _pca(values)
+
+
+def check_method(method: str) -> None:
+    """Refuse what cannot be drawn, before anything is computed.
+
+    Raises:
+        ValueError: an unknown method.
+    """
+    if method not in METHODS:
+        raise ValueError(f"map={method}: choose from {', '.join(METHODS)}, or null for none")
 
 
 def _pca(values: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:

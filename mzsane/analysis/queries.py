@@ -51,7 +51,7 @@ def stored_query(
     Raises:
         ValueError: there is no such checkpoint, or several sources have one.
     """
-    place = _place(name, columns)
+    place = place_of(name, columns)
     (kin,) = (kin for kin in kins if place in kin.places)
     vector = kin.vector(int(np.flatnonzero(kin.places == place)[0]))
     return Query(name, embedding[place], vector, kin, place)
@@ -87,7 +87,12 @@ def loose_query(
     return Query(name, latents[0].mean(0).numpy(), vector if kin else None, kin, None)
 
 
-def _place(name: str, columns: Columns) -> int:
+def place_of(name: str, columns: Columns) -> int:
+    """Place of a checkpoint among all of the zoo, by its name as `stored_query` takes it.
+
+    Raises:
+        ValueError: there is no such checkpoint, or several sources have one.
+    """
     source, _, rest = name.rpartition(":")
     model, at, epoch = rest.rpartition("@")
     if not at:

@@ -170,9 +170,12 @@ def test_an_interrupted_embedding_goes_on_where_it_was(start, tmp_path):
         ("probe", ["targets=[acuracy]"], "target acuracy: no checkpoint has it; there is: "),
         ("search", ["query=net3@2"], "neither a file nor a checkpoint of the zoo; did you mean"),
         ("embed", ["levels=[layer]"], "a map is drawn of level model"),
+        ("embed", ["map=umap"], "map=umap: choose from pca, tsne"),
+        ("embed", ["colours=[acuracy]"], "colours: no checkpoint has acuracy; there is: "),
     ],
 )
-def test_mistakes_end_in_one_sentence(done, name, overrides, message):
-    errors, _ = done(name, *overrides, code=1)
+def test_mistakes_end_in_one_sentence_before_anything_is_embedded(done, name, overrides, message):
+    errors, run = done(name, *overrides, code=1)
     (sentence,) = [line for line in errors.splitlines() if line.startswith("mzsane: ")]
     assert message in sentence
+    assert not (run / "embeddings").exists()
