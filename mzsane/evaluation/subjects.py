@@ -10,6 +10,7 @@ from torch import Tensor
 from mzsane.evaluation.distances import mean_distances
 from mzsane.evaluation.novelty import Neighbourhood, Novelty
 from mzsane.populations import Population
+from mzsane.sampling import are_finite
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,13 +47,4 @@ class Subjects:
     @cached_property
     def finite(self) -> Bool[Tensor, " models"]:
         """Whether all numbers of a model are finite."""
-        return finite(self.population)
-
-
-def finite(population: Population) -> Bool[Tensor, " models"]:
-    """Whether all floating-point values of each model are finite."""
-    found = torch.ones(len(population), dtype=torch.bool)
-    for tensor in population.tensors.values():
-        if tensor.is_floating_point():
-            found &= tensor.isfinite().flatten(1).all(1).cpu()
-    return found
+        return are_finite(self.population)

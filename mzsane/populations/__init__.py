@@ -2,7 +2,7 @@
 
 from mzsane.populations.conditioning import condition
 from mzsane.populations.engines import Engine
-from mzsane.populations.evaluating import Outcome, evaluate, probabilities, score
+from mzsane.populations.evaluating import Outcome, evaluate, log_probabilities, score
 from mzsane.populations.finetuning import finetune
 from mzsane.populations.heads import renew_head, with_classes
 from mzsane.populations.joint import JointTraining, most_together
@@ -22,8 +22,8 @@ __all__ = [
     "finetune",
     "fit",
     "initialise",
+    "log_probabilities",
     "most_together",
-    "probabilities",
     "renew_head",
     "score",
     "steps_an_epoch",

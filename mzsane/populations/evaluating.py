@@ -53,10 +53,12 @@ def evaluate(
     return _join(parts)
 
 
-def probabilities(
+def log_probabilities(
     population: Population, split: Split, workers: int = 1
 ) -> Float[Tensor, "models images classes"]:
-    """What every model thinks each class's probability is, in evaluation mode; on its device.
+    """Logarithm of what every model thinks each class's probability is, on its device.
+
+    In evaluation mode. Probabilities themselves become 0 where a network is sure enough.
 
     Args:
         population: the models; they run where their tensors lie.
@@ -69,8 +71,8 @@ def probabilities(
     require_fitting(population, split)
     images = split.images.to(population.device)
     if engine_of(population) == "process":
-        return torch.cat(spread(partial(_softmax_looped, images=images), population, workers))
-    return _softmax_vectorised(population, images)
+        return torch.cat(spread(partial(_logs_looped, images=images), population, workers))
+    return _logs_vectorised(population, images)
 
 
 def score(network: nn.Module, split: Split) -> Outcome:
@@ -115,7 +117,7 @@ def _vectorised(population: Population, split: Split) -> Outcome:
 
 
 @torch.inference_mode()
-def _softmax_looped(
+def _logs_looped(
     population: Population, images: Float[Tensor, "images channels height width"]
 ) -> Float[Tensor, "models images classes"]:
     """One model after the other."""
@@ -124,19 +126,21 @@ def _softmax_looped(
     found = []
     for model in range(len(population)):
         network.load_state_dict(population.state(model))
-        found.append(torch.cat([network(batch).softmax(-1) for batch in images.split(BATCH)]))
+        found.append(torch.cat([network(batch).log_softmax(-1) for batch in images.split(BATCH)]))
     return torch.stack(found)
 
 
 @torch.inference_mode()
-def _softmax_vectorised(
+def _logs_vectorised(
     population: Population, images: Float[Tensor, "images channels height width"]
 ) -> Float[Tensor, "models images classes"]:
     """As many models at once as fit into memory."""
     network = population.architecture.build().eval().to(population.device)
     forward = torch.func.vmap(partial(torch.func.functional_call, network), in_dims=(0, None))
     parts = [
-        torch.cat([forward(part.tensors, batch).softmax(-1) for batch in images.split(BATCH)], 1)
+        torch.cat(
+            [forward(part.tensors, batch).log_softmax(-1) for batch in images.split(BATCH)], 1
+        )
         for part in chunks(network, population, images[:BATCH])
     ]
     return torch.cat(parts)

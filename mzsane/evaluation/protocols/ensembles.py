@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import comb
+from math import comb, log
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -16,10 +16,10 @@ from mzsane.evaluation.streams import Stream
 from mzsane.evaluation.subjects import Subjects
 from mzsane.evaluation.table import Row
 from mzsane.images import ImageSet
-from mzsane.populations import probabilities
+from mzsane.populations import log_probabilities
 
 AVERAGED = ("novelty", "agreement", "error_overlap", "diversity", "disagreement")
-Probabilities = Float[Tensor, "models images classes"]
+Logarithms = Float[Tensor, "models images classes"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Ensembles:
     ) -> Iterator[Row]:
         """One row an ensemble; `model` is its number."""
         ready = judge.ready(method, subjects.population, images)
-        found = probabilities(ready, images.test, judge.workers).cpu()
+        found = log_probabilities(ready, images.test, judge.workers).cpu()
         alone = list(judge.rows(subjects, ready, images))
         whole = np.array([row["model"] for row in alone if row["finite"]], dtype=np.int64)
         for size in self.sizes:
@@ -85,13 +85,13 @@ def _drawn(
 
 
 def _together(
-    found: Probabilities, members: list[int], labels: Int[Tensor, " images"]
+    found: Logarithms, members: list[int], labels: Int[Tensor, " images"]
 ) -> dict[str, float | int]:
     """Accuracy in [0, 1] and loss in nats of one ensemble, as rows have them."""
-    mean = found[members].double().mean(0)
+    mean = found[members].double().logsumexp(0) - log(len(members))
     return {
         "accuracy": float((mean.argmax(1) == labels).double().mean()),
-        "loss": float(nll_loss(mean.log(), labels)),
+        "loss": float(nll_loss(mean, labels)),
         "members": len(members),
         "epochs": 0.0,
         "finite": 1,

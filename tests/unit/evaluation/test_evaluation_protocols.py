@@ -29,7 +29,7 @@ from mzsane.populations import (
     evaluate,
     finetune,
     initialise,
-    probabilities,
+    log_probabilities,
     renew_head,
 )
 from mzsane.sampling import KDE, Gaussian, Selection, stored_models
@@ -75,7 +75,7 @@ def study(store, images, **changes):
 def test_an_ensemble_answers_with_the_mean_of_the_softmax(models, images, near):
     rows = ask(Ensembles((2, 4), 3), models, images, near)
     assert [row["members"] for row in rows] == [2, 2, 2, 4]  # there is one ensemble of all
-    thought, labels = probabilities(models, images.test), images.test.labels.tolist()
+    thought, labels = log_probabilities(models, images.test).exp(), images.test.labels.tolist()
     right, loss = 0, 0.0
     for image, label in enumerate(labels):
         mean = [sum(float(thought[m, image, c]) for m in range(4)) / 4 for c in range(10)]

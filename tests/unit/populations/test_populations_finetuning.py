@@ -6,14 +6,16 @@ from torch.nn.functional import cross_entropy
 
 from mzsane.architectures import Architecture
 from mzsane.populations import (
+    Population,
     Recipe,
     finetune,
     initialise,
-    probabilities,
+    log_probabilities,
     renew_head,
 )
 from mzsane.populations.training import shuffled
 
+CNN = Architecture("mzsane.architectures.CNN", {}, (1, 28, 28), 10)
 RECIPE = Recipe("sgd", lr=2e-3, batch_size=16, epochs=1)
 
 
@@ -52,7 +54,7 @@ def test_fine_tuning_equals_a_plain_loop_after_every_number_of_steps(
 
 
 def test_models_do_not_depend_on_who_is_trained_beside_them(make_noise):
-    models = initialise(Architecture("mzsane.architectures.CNN", {}, (1, 28, 28), 10), range(4))
+    models = initialise(CNN, range(4))
     split = make_noise(models.architecture)
     together = finetune(models, split, RECIPE, range(4), after=[3])[0]
     alone = finetune(models[3:], split, RECIPE, [3], after=[3])[0]
@@ -62,12 +64,20 @@ def test_models_do_not_depend_on_who_is_trained_beside_them(make_noise):
 
 def test_probabilities_are_the_softmax_of_logits(population, make_noise):
     split = make_noise(population.architecture, 30)
-    found = probabilities(population, split)
+    found = log_probabilities(population, split)
     network = population.architecture.build().eval()
     for model in range(len(population)):
         network.load_state_dict(population.state(model))
         with torch.no_grad():
-            torch.testing.assert_close(found[model], network(split.images).softmax(1))
+            torch.testing.assert_close(found[model], network(split.images).log_softmax(1))
+
+
+def test_what_is_nearly_impossible_keeps_a_finite_logarithm(make_noise):
+    models = initialise(CNN, range(2))
+    sure = {name: 1e3 * tensor for name, tensor in models.tensors.items()}
+    found = log_probabilities(Population(CNN, sure), make_noise(CNN))
+    assert found.isfinite().all()
+    assert (found.exp() == 0).any()
 
 
 @pytest.mark.parametrize("classes", [10, 3])
@@ -83,7 +93,7 @@ def test_a_new_head_has_the_right_size_and_leaves_the_body(population, make_nois
     assert changed
     for name in changed:
         assert torch.equal(renewed.tensors[name], fresh.tensors[name])
-    assert probabilities(renewed, make_noise(population.architecture)).shape[-1] == classes
+    assert log_probabilities(renewed, make_noise(population.architecture)).shape[-1] == classes
 
 
 def test_classes_among_the_arguments_are_replaced_too():
