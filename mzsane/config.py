@@ -26,6 +26,8 @@ class Zoo:
     """What models are trained on: a composition is the union of its parts' sources."""
 
     sources: dict[str, Any] = field(default_factory=dict)
+    token_size: int = 201  # entries per token, a row of the small CNNs; larger in zoos that need it
+    window: int = 48  # tokens, a whole small CNN
     num_models: int | None = None  # per source, nested; None takes all
     epochs: list[int] | None = None  # checkpoints to use; None takes all
     filters: dict[str, Any] = field(default_factory=dict)  # see mzsane.zoos.filters
@@ -143,6 +145,7 @@ class Sample(UseModel):
     """The top level of `conf/sample.yaml`."""
 
     resume: bool = True
+    device: str = "auto"  # auto, cpu, cuda, ...
     anchors: str | None = None  # a file or folder of checkpoints; None takes stored models
     architecture: dict[str, Any] = field(default_factory=dict)  # theirs; empty recognises it
     align: bool = False  # them to the zoo's reference
@@ -191,9 +194,10 @@ class Run(Preprocess):
 
 
 def register_schemas() -> None:
-    """Make known to Hydra the schemas that `conf/*.yaml` list first, and `${or:a,b}`."""
+    """Make known to Hydra the schemas that `conf/*.yaml` list first, `${or:a,b}` and `${over:a,b}`, a / b."""
     # the first that is not null: what the user says, else what the file says
-    OmegaConf.register_new_resolver("or", lambda a, b: b if a is None else a, replace=True)
+    OmegaConf.register_new_resolver("or", _first, replace=True)
+    OmegaConf.register_new_resolver("over", lambda a, b: a / b, replace=True)
     schemas = {
         "train": Run, "preprocess": Preprocess, "build_zoo": BuildZoo, "download": DownloadZoo,
         "sample": Sample, "evaluate": Evaluate, "embed": EmbedZoo, "probe": ProbeZoo,
@@ -201,6 +205,12 @@ def register_schemas() -> None:
     }  # fmt: skip
     for name, schema in schemas.items():
         ConfigStore.instance().store(name=f"schema_{name}", node=schema)
+
+
+def _first(a: Any, b: Any) -> Any:
+    """`a`, or `b` where that is null; lists as OmegaConf takes them."""
+    chosen = b if a is None else a
+    return OmegaConf.create(chosen) if isinstance(chosen, list) else chosen
 
 
 def check(cfg: DictConfig) -> None:

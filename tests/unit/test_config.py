@@ -64,6 +64,18 @@ def test_a_composition_is_the_list_of_its_parts(name, parts):
     assert configure(f"zoo={name}").zoo == configure(f"zoo=[{parts}]").zoo
 
 
+@pytest.mark.parametrize("zoo", ["cifar10+100", "[tiny_imagenet,digits]", "[digits,cifar10]"])
+def test_large_networks_get_the_published_tokens_and_windows_in_any_composition(zoo):
+    cfg = configure(f"zoo={zoo}", "model=sane_base")
+    assert (cfg.tokens.size, cfg.data.window) == (288, 256)
+    assert cfg.optimizer.lr == pytest.approx(1e-3 * 128 / 2048)
+
+
+def test_a_small_zoo_gets_tokens_and_windows_of_a_small_network():
+    cfg = configure("zoo=digits")
+    assert (cfg.tokens.size, cfg.data.window, cfg.optimizer.lr) == (201, 48, pytest.approx(1e-3))
+
+
 def test_a_published_zoo_downloads_the_epochs_that_it_reads():
     (source,) = configure("zoo=mnist", "zoo.sources.mnist.reader.epochs=[50]").zoo.sources.values()
     assert source.download.epochs == [50]
