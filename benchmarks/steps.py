@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from benchmarks.inputs import RESNET18, RESNET18_TOKEN, state_of
-from mzsane.config import CONF_DIR
+from mzsane.config import CONF_DIR, register_schemas
 from mzsane.data import Batch
 from mzsane.losses import MaskedReconstruction, NTXent, SaneLoss
 from mzsane.models import Sane
@@ -138,8 +138,11 @@ def batch_of(size: Size, seed: int) -> Batch:
 
 def _system(model: Sane, options: dict[str, Any]) -> Unlogged:
     """With the optimizer that the command takes."""
+    register_schemas()  # with them, what the file computes from the model's width
+    told = OmegaConf.load(CONF_DIR / "optimizer" / "adamw.yaml")
+    sizes = {"d_model": model.settings["d_model"]}
     optimizer: partial[torch.optim.Optimizer] = instantiate(
-        OmegaConf.load(CONF_DIR / "optimizer" / "adamw.yaml")
+        OmegaConf.create({"optimizer": told, "model": sizes}).optimizer
     )
     loss = SaneLoss(MaskedReconstruction(), NTXent())
     return Unlogged(model, loss, optimizer, constant, 1, ("random",), **options)

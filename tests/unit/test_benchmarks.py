@@ -114,6 +114,7 @@ def test_a_step_uses_the_optimizer_of_the_command():
     optimizer = steps.OneStep(TINY, "float32").optimizer
     assert isinstance(optimizer, torch.optim.AdamW)
     assert optimizer.defaults["fused"]
+    assert optimizer.defaults["lr"] == pytest.approx(0.128 / TINY.d_model)
     assert [group["weight_decay"] for group in optimizer.param_groups] == [1e-2, 0.0]
 
 
