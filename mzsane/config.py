@@ -194,10 +194,10 @@ class Run(Preprocess):
 
 
 def register_schemas() -> None:
-    """Make known to Hydra the schemas that `conf/*.yaml` list first, `${or:a,b}` and `${over:a,b}`, a / b."""
+    """Make known to Hydra the schemas that `conf/*.yaml` list first, `${or:a,b}`, `${over:a,b}`."""
     # the first that is not null: what the user says, else what the file says
     OmegaConf.register_new_resolver("or", _first, replace=True)
-    OmegaConf.register_new_resolver("over", lambda a, b: a / b, replace=True)
+    OmegaConf.register_new_resolver("over", lambda a, b: a / b, replace=True)  # a quotient
     schemas = {
         "train": Run, "preprocess": Preprocess, "build_zoo": BuildZoo, "download": DownloadZoo,
         "sample": Sample, "evaluate": Evaluate, "embed": EmbedZoo, "probe": ProbeZoo,
