@@ -8,6 +8,7 @@ from mzsane.evaluation.ledger import Ledger, remove_blocks
 from mzsane.evaluation.methods import Method
 from mzsane.evaluation.novelty import Neighbourhood, Novelty
 from mzsane.evaluation.protocols import Ensembles, Finetuned, Protocol, Refined, Transfer, ZeroShot
+from mzsane.evaluation.selecting import OnValidation
 from mzsane.evaluation.statistics import bootstrap_interval, final, summarise
 from mzsane.evaluation.study import Study
 from mzsane.evaluation.table import COLUMNS, Row, read_rows, write_rows
@@ -21,6 +22,7 @@ __all__ = [
     "Method",
     "Neighbourhood",
     "Novelty",
+    "OnValidation",
     "Protocol",
     "Refined",
     "Row",

@@ -54,7 +54,7 @@ class Bench:
         """Of this architecture."""
         case = self.shop.case
         near = Neighbourhood.of(case.shelf, case.train)
-        return Judge(near, self.shop.workers, next(self.shop.model.parameters()).device)
+        return Judge(near, self.shop.workers, self.shop.device)
 
     def blocks(self, number: int, method: Method, step: int, ledger: Ledger) -> Iterator[Block]:
         """What each protocol finds of a method, or has found before an interruption."""

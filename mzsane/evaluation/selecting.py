@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -18,14 +19,17 @@ class OnValidation:
         conditioning: images from which running statistics are computed beforehand; None leaves
             those that the models have.
         workers: processes; -1 takes every core.
+        device: where models run.
     """
 
     validation: Split
     conditioning: Split | None = None
     workers: int = 1
+    device: torch.device | str = "cpu"
 
     def __call__(self, population: Population) -> Float[Tensor, " models"]:
         """Accuracy of each model, in [0, 1]."""
+        population = population.to(self.device)
         if self.conditioning is not None:
             population = condition(population, self.conditioning, workers=self.workers)
         return evaluate(population, self.validation, self.workers).accuracy

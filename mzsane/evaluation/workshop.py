@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -58,6 +59,11 @@ class Workshop:
         """The random stream of each method."""
         shelf = self.case.shelf
         return partial(stream_of, self.seed, shelf.source, shelf.architecture.fingerprint)
+
+    @property
+    def device(self) -> torch.device:
+        """Of the autoencoder, where networks run, too."""
+        return next(self.model.parameters()).device
 
     def methods(self) -> Iterator[Method]:
         """The zoo's own models, baselines, reconstructions, and what the samplers draw."""
@@ -119,10 +125,11 @@ class Workshop:
         return maker(self._stored, self.stream(name))
 
     def _best(self, images: ImageSet) -> Population:
-        return best_on_validation(self._stored, images.validation, self.workers)
+        stored = self._stored.to(self.device)
+        return best_on_validation(stored, images.validation, self.workers)
 
     def _soup(self, images: ImageSet) -> Population:
-        return greedy_soup(self._stored, images.validation, self.workers)
+        return greedy_soup(self._stored.to(self.device), images.validation, self.workers)
 
     def _sampled(self, name: str, sampler: Sampler, images: ImageSet) -> Latents:
         anchors, generator = self._anchors, torch_generator(self.stream(name))
@@ -130,7 +137,7 @@ class Workshop:
 
     def _selected(self, name: str, selection: Selection, images: ImageSet) -> Latents:
         """The survivors of a selection, which sees validation images only."""
-        judge = OnValidation(images.validation, images.validation, self.workers)
+        judge = OnValidation(images.validation, images.validation, self.workers, self.device)
         generator = torch_generator(self.stream(name))
         places = (self.model.window, self._halo)
         return select(self.model, self._anchors, selection, judge, generator, *places).latents

@@ -15,10 +15,12 @@ from omegaconf import flag_override
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from mzsane import populations
 from mzsane import sample as sample_module
 from mzsane.architectures import Architecture
 from mzsane.config import CONF_DIR, register_schemas
 from mzsane.entry import sentence
+from mzsane.images import digits as load_digits
 from mzsane.opening import hash_of, open_model
 from mzsane.populations import Population
 from mzsane.samples import Samples
@@ -121,7 +123,9 @@ def test_repeating_gives_the_same_and_goes_on_where_a_run_was_stopped(sample):
 
 def test_a_network_of_ones_own_is_sampled_around_and_given_another_classifier(sample, tmp_path):
     torch.save(CNN.build(3).state_dict(), tmp_path / "mine.pt")
-    folder = sample("anchors=mine.pt", "architecture=cnn", "num_samples=2", "classes=7")
+    folder = sample(
+        "anchors=mine.pt", "architecture=cnn", "num_samples=2", "classes=7", "device=cpu"
+    )
     one, other = states_in(folder)
     table = json.loads((folder / "samples.json").read_text())
     assert table["anchors"] == {"source": "mine.pt", "names": ["mine@0"]}
@@ -142,6 +146,26 @@ def test_a_selection_writes_the_best_first_with_their_accuracy(sample):
     scores = [model["validation accuracy"] for model in models]
     assert len(scores) == 3
     assert scores == sorted(scores, reverse=True)
+
+
+def test_neither_selecting_nor_conditioning_sees_test_images(sample, monkeypatch):
+    seen = []
+
+    def spy(own):
+        def call(population, split, *rest, **named):
+            seen.append(split.images)
+            return own(population, split, *rest, **named)
+
+        return call
+
+    for name in ("condition", "evaluate"):
+        where = f"mzsane.evaluation.selecting.{name}"
+        monkeypatch.setattr(where, spy(getattr(populations, name)))
+    sample("sampler=subsample", "sampler.subsample.candidates=3", "sampler.subsample.survivors=2",
+           "images=digits")  # fmt: skip
+    assert seen
+    digits = load_digits()
+    assert all(torch.equal(images, digits.validation.images) for images in seen)
 
 
 def test_running_statistics_are_made_from_images_or_left(sample, tmp_path):
@@ -199,6 +223,7 @@ def architectures(tmp_path):
         (lambda _: "split=other", "split 'other': choose from train, validation, test"),
         (lambda _: "num_samples=0", "num_samples=0: ask for at least one"),
         (lambda _: "sampler=[gaussian,kde_token]", "sampler=[gaussian,kde_token]: name one"),
+        (lambda _: "device=tpu0", "device=tpu0: not on this machine"),
         (lambda _: "precision=half", "precision=half: choose float32 or bfloat16"),
         (
             lambda _: ("sampler=subsample", "sampler.subsample.survivors=300"),

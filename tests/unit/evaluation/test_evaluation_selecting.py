@@ -52,3 +52,22 @@ def test_running_statistics_are_made_before_models_are_judged(resnet_shelf, nois
     ready = condition(population, images.train)
     judged = OnValidation(images.validation, images.train)(population)
     assert torch.equal(judged, evaluate(ready, images.validation).accuracy)
+
+
+def test_models_are_judged_on_the_device_that_is_asked_for(cnn_shelf, noise_images, monkeypatch):
+    """Tensors on the meta device are on none, but say where they were put."""
+    images, seen = noise_images(cnn_shelf.architecture), []
+    population = stored_models(cnn_shelf, np.arange(4))
+
+    def conditioned(models, split, workers):
+        seen.append(models.device.type)
+        return models
+
+    def evaluated(models, split, workers):
+        seen.append(models.device.type)
+        return evaluate(population, split, workers)
+
+    monkeypatch.setattr("mzsane.evaluation.selecting.condition", conditioned)
+    monkeypatch.setattr("mzsane.evaluation.selecting.evaluate", evaluated)
+    OnValidation(images.validation, images.train, device="meta")(population)
+    assert seen == ["meta", "meta"]
