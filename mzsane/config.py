@@ -169,7 +169,8 @@ class Evaluate(UseModel):
     device: str = "auto"  # auto, cpu, cuda, ...
     sampler: dict[str, Any] = field(default_factory=dict)
     protocol: dict[str, Any] = field(default_factory=dict)
-    shown: dict[str, Any] = field(default_factory=dict)  # image sets by name
+    images: dict[str, Any] = field(default_factory=dict)  # an image set
+    image_sets: dict[str, Any] = field(default_factory=dict)  # several by name
     evaluation: dict[str, Any] = field(default_factory=dict)
 
 

@@ -2,10 +2,12 @@
 
 python -m mzsane.evaluate checkpoint=runs/train/TIME                  # the zoo it was trained on
 python -m mzsane.evaluate checkpoint=runs/train/TIME protocol=[zero_shot,finetuned,transfer]
-python -m mzsane.evaluate checkpoint=owner/name zoo=digits shown=[digits,mnist5k]
+python -m mzsane.evaluate checkpoint=runs/train/TIME images=cifar100
+python -m mzsane.evaluate checkpoint=owner/name zoo=digits image_sets=[digits,mnist5k]
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ from mzsane.train import images_of
 
 if TYPE_CHECKING:
     from mzsane.evaluation import Study
+    from mzsane.images import ImageSet
 
 
 def evaluate(cfg: DictConfig) -> None:
@@ -54,12 +57,21 @@ def study_of(cfg: DictConfig, opened: Opened) -> "Study":
     return build(
         cfg.evaluation,
         stores=zoo.stores,
-        images=build_all(cfg.shown) or images_of(cfg, zoo.sources),
+        images=_named(cfg) or images_of(cfg, zoo.sources),
         samplers=build_all(cfg.sampler),
         protocols=build_all(cfg.protocol),
         num_models=zoo.cfg.zoo.num_models,
         epochs=zoo.cfg.zoo.epochs,
     )
+
+
+def _named(cfg: DictConfig) -> "dict[str, Callable[[], ImageSet]]":
+    """The image sets that a user names, by `images`, `image_sets` or both."""
+    named = build_all(cfg.image_sets)
+    if cfg.images:
+        images = build(cfg.images)()
+        named[images.name] = lambda: images
+    return named
 
 
 def step_of(opened: Opened) -> int:

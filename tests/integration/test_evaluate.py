@@ -13,7 +13,7 @@ SMALL = (
     "evaluation.num_anchors=2", "evaluation.num_samples=2", "workers=1", "device=cpu",
     "evaluation.methods=[anchors,random,greedy_soup,reconstructed,kde_token,subsample]",
     "sampler=[kde_token,subsample]", "sampler.subsample.candidates=3",
-    "sampler.subsample.survivors=2", "shown=digits", "protocol.ensembles.sizes=[2]",
+    "sampler.subsample.survivors=2", "images=digits", "protocol.ensembles.sizes=[2]",
     "protocol=[zero_shot,finetuned,refined,ensembles,transfer]",
     "protocol.finetuned.steps=[0,2]", "protocol.transfer.steps=[0,1]",
     "protocol.refined.recipe.epochs=1", "protocol.refined.recipe.batch_size=600",
@@ -110,7 +110,7 @@ def blocks(folder):
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (["shown=shapes", "protocol=zero_shot"], "tiny: no image set has images [1, 28, 28] in 10"),
+        (["image_sets=[shapes]", "protocol=zero_shot"], "tiny: no image set has images [1, 28, 28] in 10"),
         (["protocol=ensembles", "protocol.ensembles.sizes=[9]"], "only 2 models of each method"),
         (["evaluation.methods=[best]", "protocol=zero_shot"], "there is no 'best'; choose among"),
         (["evaluation.num_anchors=0", "protocol=zero_shot"], "no anchors left after filtering"),

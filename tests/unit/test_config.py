@@ -45,8 +45,8 @@ def test_every_option_of_every_group_composes_and_is_checked(group, option):
         check(configure(f"zoo={option}", name="download"))
     elif group in sections():
         check(configure(f"{group}={option}"))
-    elif group == "shown":  # of which only this entry point knows
-        check(configure(f"shown={option}", name="evaluate"))
+    elif group == "image_sets":  # of which only this entry point knows
+        check(configure(f"image_sets={option}", name="evaluate"))
     else:  # a group that other files refer to, such as images, is put where nothing is checked
         check(configure(f"+{group}@zoo.sources.extra={option}"))
 
