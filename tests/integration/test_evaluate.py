@@ -110,7 +110,7 @@ def blocks(folder):
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (["image_sets=[shapes]", "protocol=zero_shot"], "no image set has images [1, 28, 28] in 10"),
+        (["image_sets=[shapes]", "protocol=zero_shot"], "no image set has images [1, 28, 28]"),
         (["protocol=ensembles", "protocol.ensembles.sizes=[9]"], "only 2 models of each method"),
         (["evaluation.methods=[best]", "protocol=zero_shot"], "there is no 'best'; choose among"),
         (["evaluation.num_anchors=0", "protocol=zero_shot"], "no anchors left after filtering"),
