@@ -40,7 +40,7 @@ def finetune(
         engine: ``process`` or ``vmap``; None takes the one that suits the device.
 
     Returns:
-        One population for each number in `after`.
+        One population for each number in `after`, on the CPU, where there is room for all.
 
     Raises:
         ValueError: the images do not have the architecture's shape, or do not fill one batch.
@@ -117,9 +117,9 @@ def _followed(
 
 
 def _weights(training: Training | JointTraining) -> list[dict[str, Tensor]]:
-    """Copies with the axes in their usual order."""
+    """Copies on the CPU, with the axes in their usual order."""
     return [
-        {name: tensor.detach().clone(memory_format=torch.contiguous_format)
+        {name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
          for name, tensor in state.items()}
         for state in training.weights()
     ]  # fmt: skip
@@ -130,6 +130,6 @@ def _stacked(
 ) -> list[Population]:
     """From the moments of each model to a population for each moment."""
     return [
-        Population.from_states(population.architecture, moment).to(population.device)
+        Population.from_states(population.architecture, moment)
         for moment in zip(*curves, strict=True)
     ]

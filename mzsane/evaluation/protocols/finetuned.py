@@ -59,13 +59,13 @@ class Finetuned:
     def _moments(
         self, ready: Population, images: ImageSet, judge: Judge, stream: Stream
     ) -> Iterator[tuple[float, Population]]:
-        """The models after some epochs; all moments are held in memory."""
+        """The models after some epochs; all moments are held in the host's memory."""
         each = steps_an_epoch(self.recipe, len(images.train.images))
         after = self.steps or [each * epoch for epoch in range(self.recipe.epochs + 1)]
         seeds = stream("order of images").integers(2**31, size=len(ready)).tolist()
         moments = finetune(ready, images.train, self.recipe, seeds, after, judge.workers)
         for step, moment in zip(after, moments, strict=True):
-            yield step / each, moment
+            yield step / each, moment.to(judge.device)
 
 
 @dataclass(frozen=True)
