@@ -88,7 +88,9 @@ class Workshop:
             "reconstructed",
             "reconstruction",
             lambda images: reconstruct(model, self._anchors, window, halo),
-            refined=partial(self._refined, lambda images: self._anchors.latents),
+            refined=lambda images, budget: self._refined(
+                lambda images: self._anchors.latents, images, budget, self._anchors.carried
+            ),
         )
         if len(self.case.heldout):
             shelf = self.case.shelf
@@ -147,8 +149,13 @@ class Workshop:
         return decode_models(self.model, latents(images), self._anchors, *places)
 
     def _refined(
-        self, latents: Callable[[ImageSet], Latents], images: ImageSet, budget: Refinement
+        self,
+        latents: Callable[[ImageSet], Latents],
+        images: ImageSet,
+        budget: Refinement,
+        carried: Mapping[str, Tensor] | None = None,
     ) -> Population:
+        """Models after refinement; `carried` is what is no token of each, None what is shared."""
         seed = int(self.stream("refining").integers(2**31))
         refined = refine(
             self.model,
@@ -161,5 +168,7 @@ class Workshop:
             self.model.window,
             self._halo,
             budget.batch_size,
+            carried,
         )
-        return decode_models(self.model, refined, self._anchors, self.model.window, self._halo)
+        places = (self.model.window, self._halo)
+        return decode_models(self.model, refined, self._anchors, *places, carried=carried)

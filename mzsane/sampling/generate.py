@@ -57,6 +57,7 @@ def decode_models(
     window: int,
     halo: int,
     precision: Precision = "float32",
+    carried: Mapping[str, Shaped[Tensor, "models ..."]] | None = None,
 ) -> Population:
     """Models of the anchors' architecture from latents.
 
@@ -72,12 +73,18 @@ def decode_models(
         window: as in `encode`.
         halo: as in `encode`.
         precision: as in `encode`.
+        carried: what is no token of each model; None is what the anchors share.
 
     Raises:
         ValueError: the architecture of the anchors is unknown.
     """
-    carried = shared(anchors.carried, len(latents))
-    return _assemble(model, latents, anchors, carried, window, halo, precision)
+    layout = anchors.layout
+    tokens = decode(model, latents, layout.positions, window, halo, precision)
+    beside = shared(anchors.carried, len(latents)) if carried is None else carried
+    decoded = layout.detokenize(tokens, beside)
+    if layout.batchnorm == "grouped":
+        decoded = no_negative_variances(decoded)
+    return population_of(anchors.architecture, decoded, anchors.source)
 
 
 def reconstruct(
@@ -88,7 +95,8 @@ def reconstruct(
     Raises:
         ValueError: the architecture of the anchors is unknown.
     """
-    return _assemble(model, anchors.latents, anchors, anchors.carried, window, halo, precision)
+    own = anchors.carried
+    return decode_models(model, anchors.latents, anchors, window, halo, precision, own)
 
 
 def reconstruct_rows(
@@ -163,21 +171,3 @@ def are_finite(population: Population) -> Bool[Tensor, " models"]:
 def _positive(variances: Float[Tensor, "models channels"]) -> Float[Tensor, "models channels"]:
     floor = 0.01 * variances.abs().mean(1, keepdim=True)
     return torch.where(variances <= 0, floor, variances)
-
-
-def _assemble(
-    model: Sane,
-    latents: Float[Tensor, "models tokens latent"],
-    anchors: Anchors,
-    carried: dict[str, Tensor],
-    window: int,
-    halo: int,
-    precision: Precision,
-) -> Population:
-    """Decode latents and put what is no token beside them."""
-    layout = anchors.layout
-    tokens = decode(model, latents, layout.positions, window, halo, precision)
-    decoded = layout.detokenize(tokens, carried)
-    if layout.batchnorm == "grouped":
-        decoded = no_negative_variances(decoded)
-    return population_of(anchors.architecture, decoded, anchors.source)

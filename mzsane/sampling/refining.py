@@ -1,6 +1,6 @@
 """Latents that are moved until the networks decoded from them do their task better."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ def refine(
     window: int,
     halo: int,
     batch_size: int = 128,
+    carried: Mapping[str, Tensor] | None = None,
 ) -> Float[Tensor, "models tokens latent"]:
     r"""Descend the task loss of the decoded networks, in latents instead of weights.
 
@@ -55,9 +56,10 @@ def refine(
         window: as in `mzsane.sampling.encode`.
         halo: as in `mzsane.sampling.encode`.
         batch_size: images a step; all if there are fewer.
+        carried: as in `mzsane.sampling.decode_models`.
 
     Raises:
-        ValueError: the architecture is unknown, or has another number of classes.
+        ValueError: the architecture is unknown, or has fewer classes than the images.
     """
     _require_classes(anchors, labels)
     device = next(model.parameters()).device
@@ -67,8 +69,9 @@ def refine(
         for number, start in enumerate(latents):
             one = start.to(device, copy=True).requires_grad_()
             optimizer = torch.optim.Adam([one], lr=lr)
+            own = carried and {name: t[number : number + 1] for name, t in carried.items()}
             for batch in _batches(len(images), batch_size, steps, [seed, REFINING, number]):
-                weights = _decoded(model, one, anchors, window, halo)
+                weights = _decoded(model, one, anchors, window, halo, own)
                 shown = images[batch].to(device), labels[batch].to(device)
                 slope = _slope(network, anchors.layout, weights, *shown)
                 one.grad = _pulled_back(model, one.detach(), slope, anchors, window, halo)
@@ -78,10 +81,16 @@ def refine(
 
 
 def _decoded(
-    model: Sane, latents: Latents, anchors: Anchors, window: int, halo: int
+    model: Sane,
+    latents: Latents,
+    anchors: Anchors,
+    window: int,
+    halo: int,
+    carried: Mapping[str, Tensor] | None,
 ) -> dict[str, Tensor]:
     """The tensors of one network."""
-    population = decode_models(model, latents.detach()[None], anchors, window, halo)
+    some = latents.detach()[None]
+    population = decode_models(model, some, anchors, window, halo, carried=carried)
     return population.to(latents.device).state(0)
 
 

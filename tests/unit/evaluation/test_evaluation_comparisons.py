@@ -43,3 +43,15 @@ def test_fine_tuning_is_compared_with_its_beginning_and_broken_pairs_are_left_ou
     rows[1]["accuracy"] = math.nan
     (line,) = compare(rows)
     assert (line["with"], line["n"], line["difference"], line["p"]) == (("itself before", 4, 0, 1))
+
+
+def test_refinement_is_compared_with_as_much_fine_tuning_and_with_no_other():
+    rows = [row("kde", i, 0.5 + 0.01 * i, e) for i in range(4) for e in (0.0, 1.0, 2.0)]
+    rows += [
+        row("kde", i, 0.6 + 0.01 * i, e) | {"protocol": "refined"}
+        for i in range(4)
+        for e in (0.0, 2.0)
+    ]
+    (line,) = (line for line in compare(rows) if line["with"] == "finetuned")
+    assert (line["protocol"], line["method"], line["epochs"], line["n"]) == ("refined", "kde", 2, 4)
+    assert line["difference"] == pytest.approx(0.1)

@@ -8,8 +8,10 @@ import torch
 
 from mzsane.evaluation import (
     COLUMNS,
+    Ensembles,
     Neighbourhood,
     Study,
+    ZeroShot,
     judging,
     read_rows,
     summarise,
@@ -19,7 +21,7 @@ from mzsane.evaluation.judging import Judge
 from mzsane.evaluation.subjects import Subjects
 from mzsane.images import Split
 from mzsane.populations import evaluate
-from mzsane.sampling import KDE, Gaussian, stored_models
+from mzsane.sampling import KDE, Gaussian, Selection, encode_rows, stored_models
 
 SAMPLERS = {"kde_token": KDE("token"), "gaussian": Gaussian()}
 
@@ -147,6 +149,23 @@ def test_conditioning_sees_validation_images_and_no_test_images(
     for row, other in zip(rows, others, strict=True):
         kept = row["loss"] == other["loss"]
         assert kept is (row["kind"] == "zoo"), "stored models keep their own statistics"
+
+
+def test_anchors_are_encoded_once_for_all_methods_protocols_and_images(
+    cnn_store, small_sane, noise_images, monkeypatch
+):
+    images, encoded = noise_images(cnn_store.architectures[0].architecture), []
+
+    def spy(model, shelf, rows, *rest):
+        encoded.append(len(rows))
+        return encode_rows(model, shelf, rows, *rest)
+
+    monkeypatch.setattr("mzsane.evaluation.workshop.encode_rows", spy)
+    protocols = {"zero_shot": ZeroShot(), "ensembles": Ensembles((2,))}
+    changes = {"samplers": SAMPLERS | {"subsample": Selection(Gaussian(), 4, 2)}}
+    again = study(cnn_store, {"a": images, "b": images}, protocols=protocols, **changes)
+    again.run(small_sane(cnn_store.d_token))
+    assert encoded == [4]
 
 
 def test_predictions_of_training_models_are_made_once(

@@ -5,10 +5,13 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from mzsane.sampling import decode_models, encode_rows, refine
+from mzsane.architectures import Architecture
+from mzsane.sampling import decode_models, encode_rows, encode_states, refine
 from mzsane.sampling import refining as refining_module
 from mzsane.sampling.refining import _pulled_back
-from mzsane.tokens import slice_halo, stitch_halo
+from mzsane.tokens import Layout, slice_halo, stitch_halo
+
+RESNET = Architecture("mzsane.architectures.ResNet18", {"width": 1}, (1, 8, 8), 3)
 
 
 def images_for(architecture, count=24):
@@ -99,3 +102,20 @@ def test_images_with_more_classes_are_refused(case):
     model, anchors, images, labels = case
     with pytest.raises(ValueError, match="take other images"):
         refine(model, anchors.latents, anchors, images, labels + 50, 1, 0.1, 0, 16, 2)
+
+
+def test_what_is_no_token_of_a_model_is_its_own_where_that_is_asked(resnet_shelf, small_sane):
+    states = resnet_shelf.states(np.array([0, 8]))
+    states["bn1.weight"][1] *= -3
+    one = {name: tensor[0] for name, tensor in states.items()}
+    layout = Layout.of(one, size=18, batchnorm="ignore")
+    model = small_sane(18)
+    both = encode_states(model, layout, states, ["a", "b"], RESNET, "two", 16, 2)
+    second = {name: tensor[1:] for name, tensor in states.items()}
+    alone = encode_states(model, layout, second, ["b"], RESNET, "one", 16, 2)
+    budget = (*images_for(RESNET), 3, 0.1, 0, 16, 2)
+    own = refine(model, both.latents, both, *budget, carried=both.carried)
+    # in another order of images, of which Adam makes more than rounding; a step is 0.1
+    as_alone = refine(model, alone.latents, alone, *budget)
+    torch.testing.assert_close(own[1:], as_alone, atol=1e-3, rtol=0)
+    assert (own - refine(model, both.latents, both, *budget)).abs().max() > 0.05
