@@ -12,10 +12,11 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from mzsane.analysing import device_of
-from mzsane.anchoring import Needs, images_for, loose_anchors, stored_anchors
+from mzsane.anchoring import loose_anchors, stored_anchors
 from mzsane.config import build_all, check
 from mzsane.drawing import Task, drawn, selects, with_classes
 from mzsane.entry import run
+from mzsane.image_sets import Needs, images_for
 from mzsane.opening import open_model
 from mzsane.runs import DONE, claim, record
 from mzsane.samples import Samples

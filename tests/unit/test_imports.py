@@ -12,7 +12,7 @@ ROOMS = sorted(path.name for path in PACKAGE.iterdir() if any(path.glob("*.py"))
 COMMANDS = (
     "train.py", "preprocess.py", "build_zoo.py", "download.py", "export.py", "opening.py",
     "analysing.py", "embed.py", "evaluate.py", "probe.py", "search.py",
-    "anchoring.py", "beforehand.py", "sample.py", "trainers.py",
+    "anchoring.py", "beforehand.py", "image_sets.py", "sample.py", "trainers.py",
 )  # fmt: skip
 DOORS = {  # framework -> where it may come in
     "h5py": {"stores"},
