@@ -9,7 +9,8 @@ from omegaconf import OmegaConf
 from mzsane.models import Sane
 from mzsane.starting import checkpoint_of, start_from
 
-SETTINGS = {"d_model": 16, "heads": 2, "layers": 1, "latent": 4, "positions": "sinusoidal"}
+SIZES = {"d_model": 16, "heads": 2, "layers": 1, "latent": 4}
+SETTINGS = {**SIZES, "positions": "relative", "layer_kind": True}  # those of `parts_in`
 
 
 def sane(**changes):
@@ -71,7 +72,7 @@ def test_a_head_that_means_takes_any_window(run):
         ({"layers": 2}, "its layers is 1, this run's 2"),
         ({"d_token": 64}, "its d_token is 201, this run's 64; set tokens.size"),
         ({"window": 32}, "its window is 48, this run's 32; set data.window"),
-        ({"positions": "learned", "max_positions": [90, 9, 90]}, "its positions is sinusoidal"),
+        ({"positions": "learned", "max_positions": [90, 9, 90]}, "its positions is relative"),
     ],
 )
 def test_another_size_is_named_with_both(run, changes, sentence):
