@@ -62,6 +62,8 @@ def read_part(path: Path) -> tuple[Columns, Float[np.ndarray, "rows latent"]]:
     Raises:
         ValueError: the file is damaged.
     """
+    if path.suffix == ".parquet":
+        _pyarrow()  # a missing library is no damage of the file
     try:
         if path.suffix == ".parquet":
             return _read_parquet(path)
