@@ -60,7 +60,7 @@ def read_part(path: Path) -> tuple[Columns, Float[np.ndarray, "rows latent"]]:
     """Inverse of `write_part`, but for the provenance.
 
     Raises:
-        ValueError: the file is damaged.
+        ValueError: the file is damaged, or is parquet and pyarrow is missing.
     """
     if path.suffix == ".parquet":
         _pyarrow()  # a missing library is no damage of the file
