@@ -10,6 +10,13 @@ from mzsane.evaluation.statistics import bootstrap_interval
 from mzsane.evaluation.table import Row, Value
 
 SETTING = ("source", "architecture", "protocol", "images", "epochs", "members")
+FAMILY = (*SETTING, "with")
+"""What comparisons share that are read together: the methods of one column of one table.
+
+Corrected for a whole table of hundreds, ten pairs could never tell anything: the smallest p of a
+signed rank test of n pairs is 2^(1-n).
+"""
+
 ORIGINALS = {"reconstructed": "anchors", "heldout_reconstructed": "heldout"}
 """Methods whose i-th model was made of the i-th of another."""
 
@@ -33,13 +40,18 @@ def compare(rows: Sequence[Mapping[str, Value]], seed: int = 0) -> list[Row]:
         compared), ``with`` (with what), ``n`` pairs, ``difference`` (mean, in shares of one),
         ``low`` and ``high`` (95 % bootstrap interval over pairs), ``p`` (Wilcoxon's signed rank
         test, two-sided; 1 where all pairs are equal, NaN for fewer than two) and ``p_holm``
-        (Holm's correction for all comparisons of the table).
+        (Holm's correction for the methods of one `FAMILY`).
     """
     found = [
         named | _difference(np.array(pairs), seed) for named, pairs in _comparisons(rows) if pairs
     ]
-    corrected = holm([float(row["p"]) for row in found])
-    return [row | {"p_holm": p} for row, p in zip(found, corrected, strict=True)]
+    families: dict[tuple[Value, ...], list[Row]] = {}
+    for row in found:
+        families.setdefault(tuple(row[name] for name in FAMILY), []).append(row)
+    for family in families.values():
+        for row, p in zip(family, holm([float(row["p"]) for row in family]), strict=True):
+            row["p_holm"] = p
+    return found
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -15,7 +15,7 @@ FRONTIER = (
 COMPARED = (
     "Mean difference of accuracy over pairs of models, in percentage points, with its 95 % "
     "bootstrap interval; p is that of Wilcoxon's signed rank test, after Holm's correction for all "
-    "comparisons of the table comparisons.csv.",
+    "methods that are compared with the same on the same images.",
 )
 
 
@@ -66,8 +66,12 @@ def _comparison(row: Row) -> tuple[str, ...]:
         str(row["n"]),
         f"{100 * float(row['difference']):+.1f}",
         f"[{low:+.1f}, {high:+.1f}]",
-        _share(float(row["p_holm"]), 4),
+        _chance(float(row["p_holm"])),
     )
+
+
+def _chance(p: float) -> str:
+    return "< 0.0001" if p < 1e-4 else _share(p, 4)
 
 
 def _share(value: float, digits: int = 3) -> str:

@@ -55,3 +55,20 @@ def test_refinement_is_compared_with_as_much_fine_tuning_and_with_no_other():
     (line,) = (line for line in compare(rows) if line["with"] == "finetuned")
     assert (line["protocol"], line["method"], line["epochs"], line["n"]) == ("refined", "kde", 2, 4)
     assert line["difference"] == pytest.approx(0.1)
+
+
+def test_p_is_corrected_for_the_methods_that_are_read_together_and_for_no_others():
+    rng = np.random.default_rng(0)
+    rows = [
+        row(method, i, accuracy, epochs) | {"images": images}
+        for images in ("i", "j")
+        for method in ("kde", "random", "average")
+        for epochs in (0.0, 1.0)
+        for i, accuracy in enumerate(rng.random(10) + 0.3 * epochs)
+    ]
+    for images in ("i", "j"):
+        family = [line for line in compare(rows) if line["images"] == images]
+        assert len(family) == 3
+        assert [line["p_holm"] for line in family] == holm([line["p"] for line in family])
+        smallest = min(line["p"] for line in family)
+        assert min(line["p_holm"] for line in family) == pytest.approx(3 * smallest)
