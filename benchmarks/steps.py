@@ -9,10 +9,11 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from benchmarks.inputs import RESNET18, RESNET18_TOKEN, state_of
-from mzsane.config import CONF_DIR, register_schemas
+from mzsane.config import CONF_DIR
 from mzsane.data import Batch
 from mzsane.losses import MaskedReconstruction, NTXent, SaneLoss
 from mzsane.models import Sane
+from mzsane.schemas import register_schemas
 from mzsane.systems import Pretraining, constant
 from mzsane.tokens import Layout
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from mzsane.config import check
-from mzsane.opening import open_model, zoo_of
+from mzsane.checking import check
+from mzsane.opened_zoo import zoo_of
+from mzsane.opening import open_model
 from mzsane.runs import claim, record
 
 if TYPE_CHECKING:
@@ -60,6 +61,21 @@ def analysis_of(cfg: DictConfig) -> Iterator[Job]:
     with claim(folder):
         record(folder, cfg)
         yield Job(folder, encoder, parts, provenance)
+
+
+def names_in(cfg: DictConfig, key: str) -> list[str] | None:
+    """Names that a user gives as a list, or one by itself; each once, None if there are none.
+
+    Raises:
+        ValueError: anything else.
+    """
+    given = cfg[key]
+    if given is None:
+        return None
+    names = list(given) if OmegaConf.is_list(given) else [given]
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{key}={given}: give a name, or several as {key}=[one,other]")
+    return list(dict.fromkeys(names))
 
 
 def device_of(name: str) -> "torch.device":

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from omegaconf import DictConfig
 
 from mzsane.config import build
-from mzsane.opening import Opened, tokens_of, zoo_of
+from mzsane.opened_zoo import tokens_of, zoo_of
+from mzsane.opening import Opened
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,7 +6,8 @@ python -m mzsane.build_zoo zoo_builder.num_models=10 zoo_builder.vary.lr=[1e-2,1
 
 from omegaconf import DictConfig
 
-from mzsane.config import build, check
+from mzsane.checking import check
+from mzsane.config import build
 from mzsane.entry import run
 
 

@@ -6,7 +6,8 @@ python -m mzsane.download zoo=cifar10+100 zoo.mirror=http://localhost:8000
 
 from omegaconf import DictConfig
 
-from mzsane.config import build, check
+from mzsane.checking import check
+from mzsane.config import build
 from mzsane.entry import run
 
 

@@ -16,7 +16,8 @@ from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mzsane.config import CONF_DIR, register_schemas, suggest
+from mzsane.config import CONF_DIR, suggest
+from mzsane.schemas import register_schemas
 
 _EXPECTED = (HydraException, OmegaConfBaseException, ValueError, OSError)
 _FULL = "HYDRA_FULL_ERROR"

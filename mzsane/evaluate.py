@@ -15,9 +15,11 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from mzsane.analysing import device_of
-from mzsane.config import build, build_all, check
+from mzsane.checking import check
+from mzsane.config import build, build_all
 from mzsane.entry import run
-from mzsane.opening import Opened, load_checkpoint, open_model, zoo_of
+from mzsane.opened_zoo import zoo_of
+from mzsane.opening import Opened, load_checkpoint, open_model
 from mzsane.report import report
 from mzsane.runs import claim, record
 from mzsane.train import images_of

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from omegaconf import DictConfig
 
 from mzsane.config import build, build_all
-from mzsane.opening import Opened, sections_of
+from mzsane.opened_zoo import sections_of
+from mzsane.opening import Opened
 
 if TYPE_CHECKING:
     from mzsane.images import ImageSet

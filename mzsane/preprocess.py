@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from mzsane.config import build, build_all, check
+from mzsane.checking import check
+from mzsane.config import build, build_all
 from mzsane.entry import run
 from mzsane.runs import leads
 

@@ -13,7 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from mzsane.analysing import device_of
 from mzsane.anchoring import loose_anchors, stored_anchors
-from mzsane.config import build_all, check
+from mzsane.checking import check
+from mzsane.config import build_all
 from mzsane.drawing import Task, drawn, selects, with_classes
 from mzsane.entry import run
 from mzsane.image_sets import Needs, images_for

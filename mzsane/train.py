@@ -18,7 +18,8 @@ from omegaconf import DictConfig
 
 from mzsane.answering import networks_of
 from mzsane.beforehand import check_beforehand
-from mzsane.config import build, build_all, check
+from mzsane.checking import check
+from mzsane.config import build, build_all
 from mzsane.entry import run
 from mzsane.preprocess import stores_of
 from mzsane.report import report

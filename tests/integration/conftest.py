@@ -10,10 +10,11 @@ from omegaconf import OmegaConf
 
 from mzsane.architectures import Architecture
 from mzsane.callbacks import LastCheckpoint
-from mzsane.config import CONF_DIR, register_schemas
+from mzsane.config import CONF_DIR
 from mzsane.data import ZooData
 from mzsane.losses import MaskedReconstruction, NTXent, SaneLoss
 from mzsane.models import Sane
+from mzsane.schemas import register_schemas
 from mzsane.stores import TokenStore, write_store
 from mzsane.systems import Pretraining
 from mzsane.tokens import KINDS

@@ -15,9 +15,10 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from mzsane.architectures import Architecture
-from mzsane.config import CONF_DIR, register_schemas
+from mzsane.config import CONF_DIR
 from mzsane.entry import sentence
 from mzsane.preprocess import preprocess
+from mzsane.schemas import register_schemas
 from mzsane.stores import TokenStore
 
 CNN = Architecture("mzsane.architectures.CNN", {}, (1, 28, 28), 10)

@@ -18,12 +18,13 @@ from safetensors.torch import load_file, save_file
 from mzsane import populations
 from mzsane import sample as sample_module
 from mzsane.architectures import Architecture
-from mzsane.config import CONF_DIR, register_schemas
+from mzsane.config import CONF_DIR
 from mzsane.entry import sentence
 from mzsane.images import digits as load_digits
 from mzsane.opening import hash_of, open_model
 from mzsane.populations import Population
 from mzsane.samples import Samples
+from mzsane.schemas import register_schemas
 from mzsane.stores import write_store
 from mzsane.zoos import ModelRecord, held, read_zoo, recognise
 

@@ -4,7 +4,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from mzsane.beforehand import check_beforehand
-from mzsane.config import CONF_DIR, register_schemas
+from mzsane.config import CONF_DIR
+from mzsane.schemas import register_schemas
 
 
 def configure(*overrides):

@@ -7,7 +7,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, flag_override
 
-from mzsane.config import CONF_DIR, ConfigError, build, build_all, check, register_schemas, suggest
+from mzsane.checking import ConfigError, check
+from mzsane.config import CONF_DIR, build, build_all, suggest
+from mzsane.schemas import register_schemas
 
 ENTRIES = {path.stem for path in CONF_DIR.glob("*.yaml")} - {"inputs", "run_folder", "analyse"}
 OPTIONS = [

@@ -12,12 +12,13 @@ ROOMS = sorted(path.name for path in PACKAGE.iterdir() if any(path.glob("*.py"))
 COMMANDS = (
     "train.py", "preprocess.py", "build_zoo.py", "download.py", "export.py", "opening.py",
     "analysing.py", "embed.py", "evaluate.py", "probe.py", "search.py",
-    "anchoring.py", "beforehand.py", "image_sets.py", "sample.py", "trainers.py",
+    "anchoring.py", "beforehand.py", "failures.py", "image_sets.py", "opened_zoo.py", "sample.py",
+    "trainers.py",
 )  # fmt: skip
 DOORS = {  # framework -> where it may come in
     "h5py": {"stores"},
-    "hydra": {"config.py", "entry.py", "runs.py", *COMMANDS},
-    "omegaconf": {"config.py", "entry.py", "runs.py", *COMMANDS},
+    "hydra": {"config.py", "schemas.py", "entry.py", "runs.py", *COMMANDS},
+    "omegaconf": {"config.py", "schemas.py", "checking.py", "entry.py", "runs.py", *COMMANDS},
     "pytorch_lightning": {"data/module.py", "systems", "callbacks", "train.py", "trainers.py"},
     "matplotlib": {"reports", "images"},
     "PIL": {"images"},

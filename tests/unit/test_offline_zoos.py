@@ -6,7 +6,8 @@ import pytest
 import torch
 from test_config import configure
 
-from mzsane.config import CONF_DIR, build, check
+from mzsane.checking import check
+from mzsane.config import CONF_DIR, build
 
 ZOOS = [
     path.stem

@@ -5,9 +5,11 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from mzsane.config import CONF_DIR, register_schemas
+from mzsane.config import CONF_DIR
 from mzsane.models import Sane
-from mzsane.opening import hash_of, open_model, sections_of
+from mzsane.opened_zoo import sections_of
+from mzsane.opening import hash_of, open_model
+from mzsane.schemas import register_schemas
 
 MODEL = {"d_model": 16, "heads": 2, "layers": 1, "latent": 4, "positions": "sinusoidal"}
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from mzsane.config import CONF_DIR, build, register_schemas
+from mzsane.config import CONF_DIR, build
 from mzsane.models import Sane
+from mzsane.schemas import register_schemas
 
 SIZES = {"d_token": 6, "d_model": 16, "heads": 2, "layers": 2, "latent": 4, "window": 5}
 KINDS = {
