@@ -12,10 +12,10 @@ def check_beforehand(cfg: DictConfig) -> None:
     """Refuse what would end a run after minutes of work for it.
 
     Raises:
-        ValueError: the trainer cannot run here, its processes cannot share a batch, or the mixture
-            names what is no source.
+        ValueError: the trainer cannot run here, its processes cannot share a batch, an epoch has
+            none, or the mixture names what is no source.
     """
-    from mzsane.data import mixture
+    from mzsane.data import check_batches, mixture
 
     data = OmegaConf.to_container(cfg.data, resolve=True)
     mixing = {name: data[name] for name in ("mix", "temperature") if name in data}
@@ -28,10 +28,5 @@ def check_beforehand(cfg: DictConfig) -> None:
             stacklevel=1,
         )
     trainer = trainer_of(cfg.trainer, callbacks=[], logger=False, enable_checkpointing=False)
-    size = data.get("batch_size")
-    if size is not None and size % trainer.world_size:
-        raise ValueError(
-            f"data.batch_size={size}: a multiple of the number of processes, "
-            f"{trainer.world_size} (trainer.devices times trainer.num_nodes), is needed, for each "
-            "takes an equal share of every batch"
-        )
+    if {"batch_size", "samples_per_epoch"} <= data.keys():
+        check_batches(data["batch_size"], data["samples_per_epoch"], trainer.world_size)

@@ -12,6 +12,8 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from mzsane.config import suggest
 from mzsane.schemas import Run
 
+_BUILT = ("callbacks", "logger", "sampler", "protocol")  # groups of things that are made
+
 
 class ConfigError(ValueError):
     """A configuration that cannot be run; the message names the key and the way out."""
@@ -36,6 +38,13 @@ def check(cfg: DictConfig) -> None:
                 f"zoo.sources.{name}: settings of a source that this zoo does not have; add it "
                 f"(zoo=[...,{name}]) or leave them out"
             )
+    for group in _BUILT:
+        for name, member in cfg.get(group, {}).items():
+            if member is not None and "_target_" not in member:
+                raise ConfigError(
+                    f"{group}.{name}: settings of what {group}= does not choose; choose it, too, "
+                    "or leave them out"
+                )
     for path, node in _targets(cfg, ""):
         target = node["_target_"]
         try:

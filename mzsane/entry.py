@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mzsane.config import CONF_DIR, suggest
+from mzsane.failures import forget, in_sweep, leaving_nothing, note
 from mzsane.schemas import register_schemas
 
 _EXPECTED = (HydraException, OmegaConfBaseException, ValueError, OSError)
@@ -32,7 +33,8 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
     """Run `task` on the configuration of the command line.
 
     What a user can mend ends with one sentence on standard error and exit code 1, an interruption
-    with 130; `HYDRA_FULL_ERROR=1` shows the traceback instead.
+    with 130; `HYDRA_FULL_ERROR=1` shows the traceback instead. A job of a sweep that fails stops no
+    other; the sweep ends with exit code 1.
     """
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(_help(sys.modules[task.__module__].__doc__ or ""))
@@ -44,7 +46,10 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
 
     @functools.wraps(task)
     def brief(cfg: DictConfig) -> Any:
-        with _one_sentence(config_name, full):  # inside, or Hydra adds lines of its own
+        if in_sweep():
+            return _job(task, cfg, config_name, full)
+        # inside, or Hydra adds lines of its own
+        with _one_sentence(config_name, full), leaving_nothing():
             return task(cfg)
 
     try:
@@ -59,6 +64,18 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
         if isinstance(stop.__context__, KeyboardInterrupt):
             _leave()
         raise
+
+
+def _job(task: Callable[[DictConfig], Any], cfg: DictConfig, config_name: str, full: bool) -> Any:
+    """One job of a sweep; None if it failed, which is noted in its folder."""
+    forget()
+    try:
+        return task(cfg)
+    except _EXPECTED as error:
+        note(sentence(error, config_name), whole=full)
+    except Exception as error:  # whatever it is, such as a device without memory: one job's
+        note(f"{type(error).__name__}: {' '.join(str(error).split())}", whole=True)
+    return None
 
 
 def _brief_warning(message: Warning | str, category: type, filename: str, *where: Any) -> str:

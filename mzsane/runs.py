@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from mzsane.files import replacing
 
 CONFIG = "config.yaml"
 DONE = "summary.md"
+_made: list[Path] = []  # a process has one run, and Hydra gives its callbacks to nobody
 
 
 class RunFolder(Callback):
@@ -47,6 +49,8 @@ class RunFolder(Callback):
         ):
             print(f"continuing {folder} (resume=false starts anew)")
             _set_folder(config, folder)
+        folder = Path(config.hydra.run.dir).absolute()
+        _made[:] = [path for path in (folder, *folder.parents) if not path.exists()]
 
 
 class SweepReport(Callback):
@@ -57,7 +61,10 @@ class SweepReport(Callback):
         from mzsane.report import report_sweep  # which needs this module
 
         if leads():
-            report_sweep(Path(config.hydra.sweep.dir))
+            try:
+                report_sweep(Path(config.hydra.sweep.dir))
+            except ValueError as error:  # Hydra would make a warning of it
+                print(f"mzsane: {error}", file=sys.stderr)
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -123,6 +130,16 @@ def leads() -> bool:
     return all(os.environ.get(name, "0") == "0" for name in numbers)
 
 
+def made() -> tuple[Path, ...]:
+    """The folders that were not there when this run began, its own first, then those above it."""
+    return tuple(_made)
+
+
+def several() -> bool:
+    """Whether a launcher started several processes of this run, one by one."""
+    return _is_several("SLURM_NTASKS") or _is_several("WORLD_SIZE")
+
+
 def shared_job() -> str | None:
     """Name of the folder of processes that were started one by one; None if this one is alone.
 
@@ -131,14 +148,18 @@ def shared_job() -> str | None:
     Raises:
         SystemExit: if their launcher gives them no name in common.
     """
-    several = {name: int(os.environ.get(name, "1")) > 1 for name in ("SLURM_NTASKS", "WORLD_SIZE")}
-    if several["SLURM_NTASKS"] and "SLURM_PROCID" in os.environ:
+    if _is_several("SLURM_NTASKS") and "SLURM_PROCID" in os.environ:
         return f"slurm-{os.environ['SLURM_JOB_ID']}.{os.environ.get('SLURM_STEP_ID', 'batch')}"
-    if several["WORLD_SIZE"] and "RANK" in os.environ:
+    if _is_several("WORLD_SIZE") and "RANK" in os.environ:
         raise SystemExit(
             "mzsane: torchrun starts processes that know no common folder; give hydra.run.dir"
         )
     return None
+
+
+def _is_several(count: str) -> bool:
+    """Whether a launcher's count of processes, a variable of the environment, is above one."""
+    return int(os.environ.get(count, "1")) > 1
 
 
 def _set_folder(config: DictConfig, folder: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mzsane.evaluation import read_rows
+from mzsane.failures import reason
 from mzsane.reports import (
     Job,
     latest,
@@ -71,6 +72,8 @@ def _unfinished(job: Path) -> str:
     """Why a job's numbers are not final; empty if they are."""
     if (job / DONE).exists():
         return ""
+    if told := reason(job):
+        return f"failed: {told}"
     if not (job / CONFIG).exists():
         return "refused before it began"
     return "still running" if busy(job) else "interrupted or failed"

@@ -109,8 +109,15 @@ def _quieten() -> None:
 
 
 def callbacks_of(cfg: DictConfig, sources: "Mapping[str, Source]", data: "ZooData") -> list[Any]:
-    """The callbacks; one left open (`_partial_`) is given the study of this run."""
+    """The callbacks; one left open (`_partial_`) is given the study of this run.
+
+    Without `trainer.enable_progress_bar` no bar is among them, which Lightning would refuse.
+    """
+    from pytorch_lightning.callbacks import ProgressBar
+
     callbacks = build_all(cfg.callbacks)
+    if not cfg.trainer.get("enable_progress_bar", True):
+        callbacks = {n: one for n, one in callbacks.items() if not isinstance(one, ProgressBar)}
     if any(isinstance(callback, partial) for callback in callbacks.values()):
         images = images_of(cfg, sources)
         study = build(

@@ -3,7 +3,7 @@
 from mzsane.data.batch import Batch
 from mzsane.data.dataset import WindowDataset
 from mzsane.data.gathering import Window
-from mzsane.data.loader import Loader
+from mzsane.data.loader import Loader, check_batches
 from mzsane.data.mixture import mixture
 from mzsane.data.module import ZooData
 from mzsane.data.noise import counter_choice, counter_normal, counter_uniform, perturb
@@ -18,6 +18,7 @@ __all__ = [
     "WindowDataset",
     "WindowPlan",
     "ZooData",
+    "check_batches",
     "counter_choice",
     "counter_normal",
     "counter_uniform",

@@ -49,7 +49,7 @@ class Loader:
         world_size: int = 1,
         pin: bool = False,
     ) -> None:
-        _check(batch_size, samples_per_epoch, world_size)
+        check_batches(batch_size, samples_per_epoch, world_size)
         self.batch_size = batch_size
         self.steps = samples_per_epoch // batch_size
         self.rank, self.share = rank, batch_size // world_size
@@ -125,11 +125,17 @@ def as_it_is(batch: Batch) -> Batch:
     return batch
 
 
-def _check(batch_size: int, samples_per_epoch: int, world_size: int) -> None:
+def check_batches(batch_size: int, samples_per_epoch: int, world_size: int) -> None:
+    """Whether an epoch has a batch and each process an equal share of it; see `Loader`.
+
+    Raises:
+        ValueError: if not.
+    """
     if batch_size < 1 or batch_size % world_size:
         raise ValueError(
-            f"data.batch_size={batch_size}: a multiple of the number of processes, {world_size}, "
-            "is needed, for each takes an equal share of every batch"
+            f"data.batch_size={batch_size}: a multiple of the number of processes, "
+            f"{world_size} (trainer.devices times trainer.num_nodes), is needed, for each takes an "
+            "equal share of every batch"
         )
     if samples_per_epoch < batch_size:
         raise ValueError(

@@ -2,7 +2,7 @@
 
 from mzsane.losses.behaviour import Behaviour
 from mzsane.losses.contrastive import NTXent
-from mzsane.losses.explained import MaskedSums, masked_sums, r_squared
+from mzsane.losses.explained import MaskedSums, added, masked_sums, r_squared
 from mzsane.losses.latents import LatentCycle, LatentNorm, LatentVariance
 from mzsane.losses.reconstruction import MaskedReconstruction
 from mzsane.losses.sane import SaneLoss, Term
@@ -20,6 +20,7 @@ __all__ = [
     "SaneLoss",
     "Step",
     "Term",
+    "added",
     "masked_sums",
     "r_squared",
 ]

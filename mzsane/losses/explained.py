@@ -1,7 +1,9 @@
 """Sums from which explained variance is made, over any number of batches."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -26,7 +28,7 @@ def masked_sums(
     group: Int[Tensor, "batch window"],
     num_groups: int,
 ) -> MaskedSums:
-    r"""What R² per group of tokens needs of one batch, in float64.
+    r"""What R² per group of tokens needs of one batch, in the `widest` numbers.
 
     .. math:: R^2 = 1 - \frac{\mathrm{residual}}{\mathrm{squares} - \mathrm{total}^2 /
               \mathrm{weights}}
@@ -40,11 +42,27 @@ def masked_sums(
         group: index of each token's group, below `num_groups`.
         num_groups: length of the sums.
     """
-    target = target.double().masked_fill(~mask, 0)
-    error = prediction.double().masked_fill(~mask, 0) - target
-    terms = (error.square(), mask.double(), target, target.square())
+    dtype = widest(target.device)
+    target = target.to(dtype).masked_fill(~mask, 0)
+    error = prediction.to(dtype).masked_fill(~mask, 0) - target
+    terms = (error.square(), mask.to(dtype), target, target.square())
     empty, group = target.new_zeros(num_groups), group.flatten()
     return MaskedSums(*(empty.index_add(0, group, term.sum(-1).flatten()) for term in terms))
+
+
+def added(batches: Sequence[MaskedSums]) -> MaskedSums:
+    """The sums of several batches as one, in float64; on the host where the device has none.
+
+    They wait for the device once, and not for every batch.
+    """
+    parts = (torch.stack(part) for part in zip(*batches, strict=True))
+    wide = (part if part.dtype == torch.float64 else part.cpu().double() for part in parts)
+    return MaskedSums(*(part.sum(0) for part in wide))
+
+
+def widest(device: torch.device) -> torch.dtype:
+    """float64; on Apple's GPUs, which have nothing wider, float32."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def r_squared(sums: MaskedSums) -> Float[Tensor, "*groups"]:

@@ -11,7 +11,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from mzsane.data import Batch, perturb
-from mzsane.losses import MaskedSums, Step, masked_sums
+from mzsane.losses import MaskedSums, Step, added, masked_sums
 from mzsane.systems.behaviour import Networks
 from mzsane.systems.scores import scores
 from mzsane.systems.sharding import FullySharded
@@ -135,7 +135,7 @@ class Pretraining(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log squared error and R² per source, and R² per kind of layer, of all held-out models."""
-        totals = [torch.stack(part).sum(0) for part in zip(*self._sums, strict=True)]
+        totals = added(self._sums)
         reduced = (self.trainer.strategy.reduce(total, reduce_op="sum") for total in totals)
         for name, score in scores(MaskedSums(*reduced), self.sources, self.kinds).items():
             self.log(f"val/{name}", score)

@@ -11,7 +11,7 @@ import torch
 from pytorch_lightning.callbacks import EMAWeightAveraging
 from torch.distributed.tensor import DTensor
 
-from mzsane.callbacks import Finite, LastCheckpoint
+from mzsane.callbacks import Finite, LastCheckpoint, Throughput
 from mzsane.data import ZooData
 from mzsane.losses import (
     LatentCycle,
@@ -99,8 +99,9 @@ def fit(store, folder, normalization="token", strategy="ddp", average=0, more=()
     trainer = pl.Trainer(
         accelerator="cpu", max_epochs=2, logger=False, enable_progress_bar=False,
         enable_model_summary=False, num_sanity_val_steps=0, use_distributed_sampler=False,
-        callbacks=[last, gradients, *averaging, *more], default_root_dir=folder, devices=devices,
-        strategy=several if devices > 1 else "auto", **settings,
+        callbacks=[last, gradients, Throughput(), *averaging, *more], default_root_dir=folder,
+        devices=devices, log_every_n_steps=1, strategy=several if devices > 1 else "auto",
+        **settings,
     )  # fmt: skip
     assert trainer.world_size == devices
     path = last.path if last.path.exists() else None
@@ -117,7 +118,7 @@ def interrupted(store, folder, settings, rank):
 
 def poisoned(store, folder):
     with pytest.raises((ValueError, SystemExit)) as stop:
-        fit(store, folder, more=[Finite(), Poison()], log_every_n_steps=1)
+        fit(store, folder, more=[Finite(), Poison()])
     return stop.type.__name__, str(stop.value)
 
 
@@ -213,6 +214,15 @@ def test_figures_are_those_of_one_process(runs, name):
         assert rank[name]["metrics"].keys() == expected.keys()
         for figure in names:
             assert rank[name]["metrics"][figure] == pytest.approx(expected[figure], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_logged_norm_of_the_gradient_is_that_of_all_shares(runs, name):
+    _, ranks, one = runs
+    last = one(name)["gradients"][-1].values()
+    norm = sum(gradient.square().sum().item() for gradient in last) ** 0.5
+    for metrics in (one(name)["metrics"], *(rank[name]["metrics"] for rank in ranks)):
+        assert metrics["train/gradient_norm"] == pytest.approx(norm, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", GOING_ON)

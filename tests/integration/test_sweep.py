@@ -5,18 +5,35 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 SMALL = ["debug=fast", "sampler=kde_joint", "trainer.max_epochs=1", "data.samples_per_epoch=16"]
 
 
-def test_a_sweep_is_reported_and_can_be_reported_again(tmp_path):
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture
+def command(data, tmp_path):
+    """Runs a command of the package in an empty folder."""
+
     def run(*arguments):
-        done = subprocess.run(
+        return subprocess.run(
             [sys.executable, "-m", *arguments],
             cwd=tmp_path,
-            env={**os.environ, "MZSANE_DATA": str(tmp_path / "data"), "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "MZSANE_DATA": str(data), "OMP_NUM_THREADS": "1"},
             capture_output=True,
             text=True,
         )
+
+    return run
+
+
+def test_a_sweep_is_reported_and_can_be_reported_again(command, tmp_path):
+    def run(*arguments):
+        done = command(*arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -38,3 +55,21 @@ def test_a_sweep_is_reported_and_can_be_reported_again(tmp_path):
     told = run("mzsane.report", str(sweep), "--against", "token")
     assert "1 jobs compared, 1 left out" in told
     assert f"job 1: {loss}=none: interrupted or failed" in (sweep / "summary.md").read_text()
+
+
+def test_a_job_that_fails_stops_no_other(command, tmp_path):
+    few = ["evaluation.num_samples=1", "callbacks=[checkpoints]"]
+    done = command("mzsane.train", "-m", *SMALL, *few, "data.window=0,48")
+    assert done.returncode == 1
+    mistake = "data.window=0: a window holds at least one token"
+    (sweep,) = (tmp_path / "sweeps" / "fast").iterdir()
+    told = [line for line in done.stderr.splitlines() if line.startswith("mzsane: ")]
+    note = (sweep / "0" / "failed.txt").relative_to(tmp_path)
+    assert told == [
+        f"mzsane: job 0: {mistake}",
+        f"mzsane: job 0 of the sweep failed, the others went on; {note} says why",
+    ]
+    assert "Traceback" not in done.stderr
+    assert "1 jobs compared, 1 left out" in done.stdout
+    assert (sweep / "1" / "summary.md").exists()
+    assert f"job 0: data.window=0: failed: {mistake}" in (sweep / "summary.md").read_text()

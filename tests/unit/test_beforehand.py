@@ -23,6 +23,8 @@ def configure(*overrides):
         (["data.temperature=0"], "data.temperature=0"),
         (["data.batch_size=1", "trainer=ddp_cpu"], "data.batch_size=1: a multiple .* 2 "),
         (["data.batch_size=9", "trainer=ddp_cpu", "trainer.num_nodes=2"], "processes, 4 "),
+        (["data.samples_per_epoch=31"], "data.samples_per_epoch=31: .* data.batch_size=32"),
+        (["data.batch_size=0"], "data.batch_size=0"),
         (["trainer.precision=16-mixed"], "a CPU has no mixed float16"),
     ],
 )

@@ -93,6 +93,10 @@ def test_a_published_zoo_downloads_the_epochs_that_it_reads():
         ("model._target_=mzsane.models.Sano", "model._target_: cannot find 'mzsane.models.Sano'"),
         ("sampler.kde_token.draw=tokens", "one of token, layer, joint"),
         ("trainer.max_epochs=1.5", "trainer.max_epochs: 1.5 is not"),
+        (
+            "+logger.mine.offline=true",
+            "logger.mine: settings of what logger= does not",
+        ),
         ("zoo.path=mine", r"zoo\.path: no source of this zoo reads it; add zoo=folder"),
     ],
 )
