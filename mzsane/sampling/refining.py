@@ -11,8 +11,8 @@ from torch.nn.functional import cross_entropy
 from mzsane.models import Sane
 from mzsane.sampling.anchors import Anchors
 from mzsane.sampling.generate import decode_models
-from mzsane.sampling.windows import BATCH, content_of, evaluating
-from mzsane.tokens import Layout, halo_starts
+from mzsane.sampling.windows import content_of, evaluating, windows_of_pass
+from mzsane.tokens import Layout, halo_own, halo_places
 
 REFINING = 11  # purpose of the random draw, see docs/design.md
 
@@ -130,16 +130,16 @@ def _pulled_back(
     """Gradient with respect to latents, from that with respect to the tokens they decode to."""
     length, positions = len(latents), anchors.layout.positions
     content, halo = content_of(length, window, halo)
-    starts = halo_starts(length, content, halo)
+    places = halo_places(length, content, halo)
+    own = halo_own(places, content).unsqueeze(-1)
+    together = windows_of_pass(places.shape[1], latents.device)
     gradient = torch.zeros_like(latents)
-    width = min(content + 2 * halo, length)
-    for some in torch.arange(len(starts)).split(BATCH):
-        places = starts[some][:, None] + torch.arange(width)
-        own = (places // content == some[:, None]).unsqueeze(-1).to(latents.device)
-        at = places.to(latents.device)
+    for some, kept in zip(places.split(together), own.split(together), strict=True):
+        at = some.to(latents.device)
         seen = latents[at].requires_grad_()
-        tokens = model.decode(seen, positions[places].to(latents.device), None)
-        (found,) = torch.autograd.grad(tokens, seen, slope.to(tokens)[at] * own)
+        tokens = model.decode(seen, positions[some].to(latents.device), None)
+        wanted = slope.to(tokens)[at] * kept.to(latents.device)
+        (found,) = torch.autograd.grad(tokens, seen, wanted)
         gradient.index_add_(0, at.flatten(), found.flatten(0, 1))
     return gradient
 

@@ -1,7 +1,8 @@
 """Whole models through an autoencoder that sees a window at a time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import chain
 from typing import Literal
 
 import torch
@@ -9,10 +10,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mzsane.models import Sane
-from mzsane.tokens import slice_halo, stitch_halo
+from mzsane.tokens import halo_own, halo_places
 
-BATCH = 64
-"""Windows in one pass; bounds the memory of activations."""
+PASS = {"cpu": 2**11, "cuda": 2**14}
+"""Tokens in one pass, by kind of device: few enough for a processor's caches, many enough to keep a
+GPU busy. It bounds the memory of activations."""
 
 Precision = Literal["float32", "bfloat16"]
 """Of matrix products; ``bfloat16`` is autocast, and what comes out is float32 again."""
@@ -81,35 +83,52 @@ def _in_windows(
     window: int,
     halo: int,
 ) -> Tensor:
-    """Pass sequences through `step`, as many models at a time as one batch of windows holds."""
-    length = sequences.shape[1]
+    """Pass sequences through `step`; what each window gives for its content, put together."""
+    models, length = sequences.shape[:2]
     model.check_positions(positions.amax(0).tolist())
     content, halo = content_of(length, window, halo)
-    together = max(1, BATCH // -(-length // content))
-    places = slice_halo(positions, content, halo)
     with evaluating(model):
-        outputs = [
-            _pass(step, slice_halo(models, content, halo), places, next(model.parameters()))
-            for models in sequences.split(together)
-        ]
-        return torch.cat([stitch_halo(output, length, content, halo) for output in outputs])
+        found = _passes(step, sequences, positions, content, halo, next(model.parameters()))
+        return _joined(found, models * length).unflatten(0, (models, length))
 
 
-def _pass(
+def _passes(
     step: Callable[[Tensor, Tensor, None], Tensor],
-    windows: Tensor,
-    places: Tensor,
+    sequences: Tensor,
+    positions: Tensor,
+    content: int,
+    halo: int,
     like: Tensor,
-) -> Tensor:
-    """All windows of a few models through `step`, a batch at a time."""
-    models = len(windows)
-    flat = windows.flatten(0, 1)
-    places = places.repeat(models, 1, 1)
-    outputs = [
-        step(values.to(like), at.to(like.device), None).to(windows)
-        for values, at in zip(flat.split(BATCH), places.split(BATCH), strict=True)
-    ]
-    return torch.cat(outputs).unflatten(0, (models, -1))
+) -> Iterator[Tensor]:
+    """What `step` gives for the tokens of one model after the other, a few windows at a time.
+
+    Windows are cut out when their turn comes: all of them together take more memory than the
+    models.
+    """
+    places = halo_places(sequences.shape[1], content, halo)
+    own = halo_own(places, content)
+    windows = torch.arange(len(sequences) * len(places))
+    for some in windows.split(windows_of_pass(places.shape[1], like.device)):
+        owner, at = some[:, None] // len(places), places[some % len(places)]
+        values = sequences[owner.to(sequences.device), at.to(sequences.device)]
+        outputs = step(values.to(like), positions[at].to(like.device), None)
+        yield outputs[own[some % len(places)].to(outputs.device)].to(sequences)
+
+
+def windows_of_pass(width: int, device: torch.device) -> int:
+    """How many windows of this width one pass takes on a device."""
+    return max(1, PASS.get(device.type, PASS["cuda"]) // width)
+
+
+def _joined(parts: Iterable[Tensor], rows: int) -> Tensor:
+    """Parts below each other, `rows` in all, each written to its place as it comes."""
+    parts = iter(parts)
+    first = next(parts)
+    whole, done = first.new_empty(rows, *first.shape[1:]), 0
+    for part in chain([first], parts):
+        whole[done : done + len(part)] = part
+        done += len(part)
+    return whole
 
 
 def content_of(length: int, window: int, halo: int) -> tuple[int, int]:

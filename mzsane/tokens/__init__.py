@@ -1,6 +1,6 @@
 """From state dicts to sequences of tokens and back."""
 
-from mzsane.tokens.halo import halo_starts, slice_halo, stitch_halo
+from mzsane.tokens.halo import halo_own, halo_places, halo_starts, slice_halo, stitch_halo
 from mzsane.tokens.layers import Layer, Piece
 from mzsane.tokens.layout import Layout
 from mzsane.tokens.places import KINDS, PLACE
@@ -11,6 +11,8 @@ __all__ = [
     "Layer",
     "Layout",
     "Piece",
+    "halo_own",
+    "halo_places",
     "halo_starts",
     "slice_halo",
     "stitch_halo",

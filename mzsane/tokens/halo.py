@@ -1,7 +1,7 @@
 """Long sequences in windows: content to keep, and context on either side of it (the halo)."""
 
 import torch
-from jaxtyping import Int, Shaped
+from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 
 
@@ -29,6 +29,21 @@ def halo_starts(length: int, content: int, halo: int) -> Int[Tensor, " windows"]
     return starts.clamp(min=0, max=max(length - content - 2 * halo, 0))
 
 
+def halo_places(length: int, content: int, halo: int) -> Int[Tensor, "windows width"]:
+    """Places of the sequence that stand in each window (`halo_starts`).
+
+    Raises:
+        ValueError: if an argument is below its minimum.
+    """
+    starts = halo_starts(length, content, halo)
+    return starts[:, None] + torch.arange(min(content + 2 * halo, length))
+
+
+def halo_own(places: Int[Tensor, "windows width"], content: int) -> Bool[Tensor, "windows width"]:
+    """Which places are the content of their window; read in order, they are the sequence."""
+    return places // content == torch.arange(len(places))[:, None]
+
+
 def slice_halo(
     sequence: Shaped[Tensor, "*batch length features"], content: int, halo: int
 ) -> Shaped[Tensor, "*batch windows width features"]:
@@ -37,9 +52,7 @@ def slice_halo(
     Raises:
         ValueError: if the sequence is empty, `content` below 1 or `halo` negative.
     """
-    length = sequence.shape[-2]
-    starts = halo_starts(length, content, halo)
-    places = starts[:, None] + torch.arange(min(content + 2 * halo, length))
+    places = halo_places(sequence.shape[-2], content, halo)
     return sequence[..., places.to(sequence.device), :]
 
 
@@ -57,14 +70,10 @@ def stitch_halo(
     Raises:
         ValueError: if the windows are not those of such a sequence.
     """
-    starts = halo_starts(length, content, halo)
-    expected = (len(starts), min(content + 2 * halo, length))
-    if windows.shape[-3:-1] != expected:
+    places = halo_places(length, content, halo)
+    if windows.shape[-3:-1] != places.shape:
         raise ValueError(
-            f"{list(windows.shape[-3:-1])} windows and places, {list(expected)} expected for "
+            f"{list(windows.shape[-3:-1])} windows and places, {list(places.shape)} expected for "
             f"length {length}, content {content}, halo {halo}"
         )
-    places = torch.arange(length)
-    window = places // content
-    inside = places - starts[window]
-    return windows[..., window.to(windows.device), inside.to(windows.device), :]
+    return windows[..., halo_own(places, content).to(windows.device), :]

@@ -8,6 +8,7 @@ from torch.nn.functional import cross_entropy
 from mzsane.architectures import Architecture
 from mzsane.sampling import decode_models, encode_rows, encode_states, refine
 from mzsane.sampling import refining as refining_module
+from mzsane.sampling import windows as windows_module
 from mzsane.sampling.refining import _pulled_back
 from mzsane.tokens import Layout, slice_halo, stitch_halo
 
@@ -93,7 +94,7 @@ def test_the_gradient_is_that_of_the_decoder_in_windows(cnn_shelf, small_sane, w
     free = latents.clone().requires_grad_()
     tokens = model.decode(slice_halo(free, content, halo), slice_halo(positions, content, halo))
     (stitch_halo(tokens, length, content, halo) * slope).sum().backward()
-    monkeypatch.setattr(refining_module, "BATCH", 3)
+    monkeypatch.setitem(windows_module.PASS, "cpu", 50)
     found = _pulled_back(model, latents, slope, anchors, window, 2)
     torch.testing.assert_close(found, free.grad, rtol=1e-4, atol=1e-5)
 

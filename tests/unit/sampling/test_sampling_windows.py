@@ -93,20 +93,20 @@ def test_context_reaches_a_token_from_its_halo_and_no_further():
 
 
 @pytest.mark.parametrize("length", [7, 30])
-def test_batches_bound_memory_and_change_nothing(length, monkeypatch):
+def test_passes_bound_memory_and_change_nothing(length, monkeypatch):
     model = sane()
     tokens, positions = sequence(9, length)
     whole = encode(model, tokens, positions, 8, 2)
     largest = []
 
     def spy(values, positions, real):
-        largest.append(len(values))
+        largest.append(values.shape[:2].numel())
         return Sane.encode(model, values, positions, real)
 
-    monkeypatch.setattr(windows_module, "BATCH", 4)
+    monkeypatch.setitem(windows_module.PASS, "cpu", 34)
     monkeypatch.setattr(model, "encode", spy)
     torch.testing.assert_close(encode(model, tokens, positions, 8, 2), whole)
-    assert max(largest) <= 4
+    assert max(largest) == 34 // min(length, 8) * min(length, 8)
 
 
 def test_dropout_is_off_gradients_too_and_modes_come_back():
