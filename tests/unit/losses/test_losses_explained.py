@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from mzsane.losses import MaskedSums, masked_sums, r_squared
+from mzsane.losses import MaskedSums, added, explained, masked_sums, r_squared
 
 
 def random_batch(seed, groups=4, batch=3, window=5, d_token=4):
@@ -30,7 +31,7 @@ def slow_r_squared(batches, k):
 def test_sums_of_batches_give_r_squared_of_each_group():
     batches = [random_batch(seed) for seed in range(3)]
     parts = [masked_sums(*batch, num_groups=5) for batch in batches]
-    sums = MaskedSums(*(torch.stack(part).sum(0) for part in zip(*parts, strict=True)))
+    sums = added(parts)
     scores = r_squared(sums)
     for k in (0, 2, 3):
         assert scores[k].item() == pytest.approx(slow_r_squared(batches, k))
@@ -58,3 +59,39 @@ def test_no_shape_of_the_sums_depends_on_the_data():
         values, mask = torch.zeros(2, 3, 4), torch.zeros(2, 3, 4, dtype=torch.bool)
         group = torch.zeros(2, 3, dtype=torch.int64)
     assert masked_sums(values, values, mask, group, 2).residual.shape == (2,)
+
+
+class Dtypes(TorchDispatchMode):
+    """Remembers of which kinds the numbers are that are computed with."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def __torch_dispatch__(self, function, types, arguments=(), settings=None):
+        made = function(*arguments, **(settings or {}))
+        if isinstance(made, torch.Tensor):
+            self.seen.add(made.dtype)
+        return made
+
+
+def test_an_apple_gpu_is_asked_for_nothing_wider_than_it_has(monkeypatch):
+    assert explained.widest(torch.device("mps")) == torch.float32
+    assert explained.widest(torch.device("cuda", 0)) == torch.float64
+    prediction, target, *places = random_batch(0)
+    wide = masked_sums(prediction, target, *places, num_groups=5)
+    monkeypatch.setattr(explained, "widest", lambda device: torch.float32)
+    with Dtypes() as dtypes:
+        sums = masked_sums(prediction.float(), target.float(), *places, num_groups=5)
+    assert torch.float32 in dtypes.seen
+    assert torch.float64 not in dtypes.seen
+    torch.testing.assert_close(added([sums]), wide, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_small_batches_count_beside_large_ones(dtype):
+    sizes = [2.0**24] + [1.0] * 100  # together no float32 that is grown one by one
+    batches = [MaskedSums(*torch.full((4, 1), size, dtype=dtype)) for size in sizes]
+    for total in added(batches):
+        assert total.dtype == torch.float64
+        assert total.tolist() == [2.0**24 + 100]
