@@ -18,12 +18,12 @@ from mzsane.config import build_all
 from mzsane.drawing import Task, drawn, selects, with_classes
 from mzsane.entry import run
 from mzsane.image_sets import Needs, images_for
-from mzsane.opening import open_model
+from mzsane.opening import Opened, open_model
 from mzsane.runs import DONE, claim, record
 from mzsane.samples import Samples
 
 if TYPE_CHECKING:
-    from mzsane.sampling import Sampler, Selection
+    from mzsane.sampling import Anchors, Sampler, Selection
 
 NUM_SAMPLES = 10
 IMAGES = ("train", "validation")  # splits that running statistics can be computed from
@@ -31,15 +31,23 @@ IMAGES = ("train", "validation")  # splits that running statistics can be comput
 
 def sample(cfg: DictConfig) -> Path:
     """Write the samples of one configuration; returns their folder."""
+    from mzsane.evaluation import Ledger, remove_blocks
+    from mzsane.evaluation.ledger import stamp_of
+    from mzsane.progress import bars
+
     folder = Path(HydraConfig.get().runtime.output_dir)
     check(cfg)
     with claim(folder):
         record(folder, cfg)
         task, provenance = prepared(cfg)
         samples = Samples(folder, provenance)
-        for first, population in drawn(task, samples):
-            samples.write(first, with_classes(population, cfg.classes, cfg.seed, first))
+        ledger = Ledger(folder, stamp_of(task.model, provenance))
+        with bars() as progress:
+            for first, (population, mended) in drawn(task, samples, ledger, progress):
+                ready = with_classes(population, cfg.classes, cfg.seed, first)
+                samples.write(first, ready, mended.tolist())
         told = samples.finish(folder / DONE)
+        remove_blocks(folder)
     print(f"{folder}: {told}", flush=True)
     return folder
 
@@ -51,7 +59,7 @@ def prepared(cfg: DictConfig) -> tuple[Task, dict[str, Any]]:
         FileNotFoundError: there is no such autoencoder, zoo or checkpoint.
         ValueError: what is asked for does not fit together.
     """
-    from mzsane.sampling import conditioning_of
+    from mzsane.sampling import conditioning_of, warn_if_idle
 
     name, sampler = _sampler(cfg)  # mistakes are told before anything long begins
     n, device = _number(cfg, sampler), device_of(cfg.device)
@@ -65,6 +73,7 @@ def prepared(cfg: DictConfig) -> tuple[Task, dict[str, Any]]:
     anchors = (stored_anchors if cfg.anchors is None else loose_anchors)(opened, cfg, **decoding)
     print(f"{len(anchors)} anchors of {anchors.source}", flush=True)
     how = conditioning_of(cfg.conditioning, anchors.layout)
+    warn_if_idle(cfg.conditioning, anchors.layout, anchors.source)
     needs = Needs(how in IMAGES, selects(sampler))
     images = images_for(opened, cfg, anchors, needs) if any(needs) else None
     task = Task(
@@ -74,19 +83,21 @@ def prepared(cfg: DictConfig) -> tuple[Task, dict[str, Any]]:
         window=decoding,
         workers=cfg.workers,
     )  # fmt: skip
-    provenance = {
+    told = {"decoding": decoding, "conditioning": how, "images": images.name if images else None}
+    return task, _provenance(cfg, opened, anchors) | told
+
+
+def _provenance(cfg: DictConfig, opened: Opened, anchors: "Anchors") -> dict[str, Any]:
+    """Where the samples come from, as plain values."""
+    return {
         "autoencoder": {"name": opened.name, "hash": opened.hash},
         "anchors": {"source": anchors.source, "names": list(anchors.names)},
         "architecture": anchors.architecture.to_json() if anchors.architecture else None,
         "tokens": {key: getattr(anchors.layout, key) for key in ("size", "scheme", "batchnorm")},
         "sampler": OmegaConf.to_container(cfg.sampler, resolve=True),
         "seed": cfg.seed,
-        "decoding": decoding,
-        "conditioning": how,
-        "images": images.name if images else None,
         "classes": cfg.classes,
     }
-    return task, provenance
 
 
 def _number(cfg: DictConfig, sampler: "Sampler | Selection") -> int:

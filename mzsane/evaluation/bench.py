@@ -54,7 +54,7 @@ class Bench:
         """Of this architecture."""
         case = self.shop.case
         near = Neighbourhood.of(case.shelf, case.train)
-        return Judge(near, self.shop.workers, self.shop.device)
+        return Judge(near, self.shop.workers, self.shop.device, self.shop.conditioning)
 
     def blocks(self, number: int, method: Method, step: int, ledger: Ledger) -> Iterator[Block]:
         """What each protocol finds of a method, or has found before an interruption."""
@@ -82,7 +82,7 @@ class Bench:
                 continue
             which = images.name if method.selects else ""
             if which not in drawn:
-                drawn[which] = Subjects(method.models(images), self.judge.neighbourhood)
+                drawn[which] = self.judge.subjects(method, method.models(images))
             yield from protocol.rows(method, drawn[which], images, self.judge, stream)
 
     def _about(self, method: Method, protocol: str, step: int) -> Row:

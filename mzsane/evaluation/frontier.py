@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mzsane.evaluation.table import Row, Value
+from mzsane.evaluation.table import Row, Value, grouped
 
 Point = tuple[float, float]
 TRIVIAL = "all baselines"
@@ -58,12 +58,12 @@ def frontiers(rows: Sequence[Mapping[str, Value]]) -> list[Row]:
     kept = [row for row in rows if row["finite"] and row["members"] == 1]
     setting = ("source", "architecture", "protocol", "images")
     found: list[Row] = []
-    for key, members in _grouped(kept, setting).items():
+    for key, members in grouped(kept, setting).items():
         named = dict(zip(setting, key, strict=True))
         trivial = [row for row in members if row["kind"] == "baseline"]
         if trivial:
             found.append(named | _reached(TRIVIAL, trivial))
-        for (method,), own in _grouped(members, ("method",)).items():
+        for (method,), own in grouped(members, ("method",)).items():
             found.append(named | _reached(str(method), own))
     return found
 
@@ -82,13 +82,3 @@ def _reached(method: str, rows: Sequence[Mapping[str, Value]]) -> Row:
         "n": len(points),
         "frontier": area(points) if points else float("nan"),
     }
-
-
-def _grouped(
-    rows: Sequence[Mapping[str, Value]], columns: Sequence[str]
-) -> dict[tuple[Value, ...], list[Mapping[str, Value]]]:
-    """Rows by the values of some columns, in order of first appearance."""
-    groups: dict[tuple[Value, ...], list[Mapping[str, Value]]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row[name] for name in columns), []).append(row)
-    return groups

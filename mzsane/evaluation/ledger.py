@@ -2,24 +2,29 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from mzsane.evaluation.table import Row
+from mzsane.files import replacing
 from mzsane.models import Sane
+from mzsane.sampling import Selected
 
 Key = tuple[str, ...]
-"""Names a block: source, architecture, method, protocol."""
+"""Names a block: source, architecture, method, protocol; a selection: by images, not protocol."""
 
 
 class Ledger:
     """What has been evaluated, so that an interruption costs the block it falls into.
 
     A block is one line of JSON. Every process writes a file of its own and reads those of all; a
-    line that was cut short counts for nothing, and so does a block of another autoencoder.
+    line that was cut short counts for nothing, and so does a block of another autoencoder. What
+    was selected is kept in a file of its own, because candidates cost more than all else.
 
     Args:
         folder: of the run; None keeps nothing.
@@ -28,9 +33,11 @@ class Ledger:
     """
 
     def __init__(self, folder: Path | None, stamp: str, rank: int = 0) -> None:
+        self._folder = folder
         self._path = None if folder is None else folder / f"blocks-{rank}.jsonl"
         self._stamp = stamp
         self._known = dict(_read(folder, stamp)) if folder else {}
+        self._selected: dict[Key, Selected] = {}
 
     def get(self, key: Key) -> list[Row] | None:
         """The rows of a block, or None if it has not been finished."""
@@ -50,10 +57,27 @@ class Ledger:
             file.flush()
             os.fsync(file.fileno())
 
+    def selected(self, key: Key, select: Callable[[], Selected]) -> Selected:
+        """What was selected under this name, here or before an interruption, or else is now."""
+        if key not in self._selected:
+            self._selected[key] = self._kept(key, select)
+        return self._selected[key]
+
+    def _kept(self, key: Key, select: Callable[[], Selected]) -> Selected:
+        if self._folder is None:
+            return select()
+        name = sha256(repr((self._stamp, key)).encode()).hexdigest()[:16]
+        path = self._folder / f"blocks-{name}.safetensors"
+        if not path.is_file():
+            with replacing(path) as partial:
+                save_file(_tensors(select()), partial)
+        found = load_file(path)
+        return Selected(**(found | {"broken": int(found["broken"])}))
+
 
 def remove_blocks(folder: Path) -> None:
-    """Once results are written, which hold the same rows."""
-    for path in folder.glob("blocks-*.jsonl"):
+    """Once results are written, which hold what matters of them."""
+    for path in folder.glob("blocks-*"):
         path.unlink(missing_ok=True)
 
 
@@ -64,6 +88,12 @@ def stamp_of(model: Sane, *others: object) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()
+
+
+def _tensors(selected: Selected) -> dict[str, Tensor]:
+    """As a file holds them."""
+    found = selected._replace(broken=torch.tensor(selected.broken))._asdict()
+    return {name: tensor.cpu().contiguous() for name, tensor in found.items()}
 
 
 def _read(folder: Path, stamp: str) -> Iterator[tuple[Key, list[Row]]]:

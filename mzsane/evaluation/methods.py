@@ -32,8 +32,8 @@ class Method(NamedTuple):
 
     Attributes:
         name: in tables.
-        kind: ``zoo`` models are as they are stored and keep their running statistics; those of all
-            others are computed from validation images.
+        kind: ``zoo`` models are as they are stored and keep their running statistics; those of
+            others are `mzsane.evaluation.conditioning.statistics_from`'s.
         models: draws them, the same ones every time; validation images of the set may decide.
         selects: whether they do, so that every image set gets models of its own.
         refined: of a method that draws latents, the models after refining these on train images
@@ -45,6 +45,11 @@ class Method(NamedTuple):
     models: Callable[[ImageSet], Population]
     selects: bool = False
     refined: Callable[[ImageSet, "Refinement"], Population] | None = None
+
+    @property
+    def decoded(self) -> bool:
+        """Whether an autoencoder made the models, and their running statistics if it can."""
+        return self.kind in ("sampler", "reconstruction")
 
 
 class Refinement(NamedTuple):

@@ -1,7 +1,5 @@
 """What validation images choose among the anchors."""
 
-from collections.abc import Sequence
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -23,31 +21,33 @@ def best_on_validation(anchors: Population, validation: Split, workers: int) -> 
     return anchors[best : best + 1]
 
 
-def greedy_soup(anchors: Population, validation: Split, workers: int) -> Population:
+def greedy_soup(
+    anchors: Population, validation: Split, conditioning: Split | None, workers: int
+) -> Population:
     """One model, an average to which anchors are added while that does not hurt.
 
     Algorithm 1 of Wortsman et al., arXiv:2203.05482: in decreasing order of validation accuracy,
     each anchor is kept if the average of what has been kept with it is at least as accurate on
-    validation images. Averages have running statistics of their own, of validation images.
+    validation images.
 
     Args:
         anchors: as stored, in canonical form.
         validation: images that may select.
+        conditioning: images from which each average gets running statistics of its own; None
+            averages those of the anchors.
         workers: of `mzsane.populations.evaluate`.
     """
     order = _accuracy(anchors, validation, workers).argsort(descending=True, stable=True).tolist()
-    kept, reached = order[:1], _of_soup(anchors, order[:1], validation, workers)
-    for anchor in order[1:]:
-        accuracy = _of_soup(anchors, [*kept, anchor], validation, workers)
+    kept, reached = order[:1], -1.0
+    for anchor in order:
+        some = list(dict.fromkeys([*kept, anchor]))
+        soup = average(anchors[torch.tensor(some)])
+        if conditioning is not None:
+            soup = condition(soup, conditioning)
+        accuracy = float(_accuracy(soup, validation, workers))
         if accuracy >= reached:
-            kept, reached = [*kept, anchor], accuracy
+            kept, reached = some, accuracy
     return average(anchors[torch.tensor(kept)])
-
-
-def _of_soup(anchors: Population, kept: Sequence[int], validation: Split, workers: int) -> float:
-    """Accuracy of the average of some anchors."""
-    soup = condition(average(anchors[torch.tensor(kept)]), validation)
-    return float(_accuracy(soup, validation, workers))
 
 
 def _accuracy(population: Population, split: Split, workers: int) -> Float[Tensor, " models"]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from mzsane.evaluation.table import Row, Value
+from mzsane.evaluation.table import Row, Value, grouped
 
 RESAMPLES = 1000
 """Bootstrap resamples; the ends of the interval then vary by a few percent of its width."""
@@ -22,6 +22,12 @@ def summarise(
     Broken models, of which a weight or the loss is not finite, are counted and left out of all
     numbers; of a group without others, numbers are NaN.
 
+    Spreads and intervals take the models of a group for independent draws. They are draws from one
+    autoencoder and, of one seed, around one set of anchors, so an interval says how sure the mean
+    of that sampler around those anchors is; what another training or other anchors would give
+    shows in runs with other seeds only, and varies more. Ensembles of a method share members, and
+    their intervals are too narrow.
+
     Args:
         rows: of the results table.
         by: columns that name a group.
@@ -29,17 +35,14 @@ def summarise(
 
     Returns:
         One row per group in order of first appearance: the columns of `by`, then ``kind``,
-        ``seeds`` (how many there are), ``n``, ``broken``, ``mean``, ``std`` (of the sample; NaN for
-        one model), ``best``, ``median``, ``low`` and ``high`` (95 % percentile bootstrap interval
-        of the mean) of accuracies, and the means of ``novelty``, ``diversity``, ``disagreement``,
-        ``agreement`` and ``error_overlap``.
+        ``seeds`` (how many there are), ``n``, ``broken``, ``mended`` (sum over all models),
+        ``mean``, ``std`` (of the sample; NaN for one model), ``best``, ``median``, ``low`` and
+        ``high`` (95 % percentile bootstrap interval of the mean) of accuracies, and the means of
+        ``novelty``, ``diversity``, ``disagreement``, ``agreement`` and ``error_overlap``.
     """
-    groups: dict[tuple[Value, ...], list[Mapping[str, Value]]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row[key] for key in by), []).append(row)
     return [
         {**dict(zip(by, key, strict=True)), **_describe(members, seed)}
-        for key, members in groups.items()
+        for key, members in grouped(rows, by).items()
     ]
 
 
@@ -55,7 +58,11 @@ def final(rows: Sequence[Mapping[str, Value]]) -> list[Row]:
 def bootstrap_interval(
     values: Float[np.ndarray, " n"], seed: int, level: float = 0.95
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean (Efron 1979); one value has no width."""
+    """Percentile bootstrap interval of the mean (Efron 1979); one value has no width.
+
+    Values are resampled one by one, as if independent: the interval knows nothing of what models
+    of one autoencoder, and one set of anchors, have in common (see `summarise`).
+    """
     rng = np.random.default_rng([seed, len(values)])
     means = rng.choice(values, size=(RESAMPLES, len(values))).mean(axis=1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
@@ -75,6 +82,7 @@ def _describe(rows: Sequence[Mapping[str, Value]], seed: int) -> Row:
         "seeds": len({row["seed"] for row in rows}),
         "n": len(whole),
         "broken": len(rows) - len(whole),
+        "mended": sum(int(row.get("mended", 0)) for row in rows),  # no column of older tables
         **_spread(np.array([row["accuracy"] for row in whole], dtype=np.float64), seed),
         **{name: _mean(row[name] for row in whole) for name in AVERAGED},
     }

@@ -11,7 +11,7 @@ from joblib import effective_n_jobs
 from mzsane.evaluation.bench import Bench, Block
 from mzsane.evaluation.ledger import Ledger, stamp_of
 from mzsane.evaluation.methods import Amounts, Case, Method
-from mzsane.evaluation.misfits import misfit
+from mzsane.evaluation.misfits import misfit, unpaired
 from mzsane.evaluation.protocols import Ensembles, Protocol, ZeroShot
 from mzsane.evaluation.table import Row
 from mzsane.evaluation.together import Share, Together
@@ -19,7 +19,13 @@ from mzsane.evaluation.workshop import Workshop
 from mzsane.images import ImageSet
 from mzsane.models import Sane
 from mzsane.progress import Progress, silent
-from mzsane.sampling import Sampler, Selection
+from mzsane.sampling import (
+    Conditioning,
+    Sampler,
+    Selection,
+    conditioning_of,
+    warn_if_idle,
+)
 from mzsane.stores import TokenStore
 
 LOG = logging.getLogger(__name__)
@@ -48,11 +54,15 @@ class Study:
         epochs: as the autoencoder was trained: checkpoints of each model; None is all.
         halo: tokens of context on each side of a window, for models longer than the
             autoencoder's; None is an eighth of the window.
+        conditioning: where running statistics of BatchNorm come from: see
+            `mzsane.sampling.conditioning_of`. Where they are decoded, `mzsane.sampling.mend`
+            makes variances positive, and baselines, which nobody decodes, take validation images.
         seed: each method's draws are a function of it, of source, architecture and method.
         workers: processes that evaluate; -1 takes every core.
 
     Raises:
-        ValueError: an ensemble is larger than the samples of a method.
+        ValueError: an ensemble is larger than the samples of a method, or statistics should be
+            decoded that are no tokens.
     """
 
     stores: Mapping[str, TokenStore]
@@ -66,11 +76,16 @@ class Study:
     num_models: int | None = None
     epochs: Sequence[int] | None = None
     halo: int | None = None
+    conditioning: Conditioning | None = None
     seed: int = 0
     workers: int = -1
 
     def __post_init__(self) -> None:
-        """Refuse ensembles that no method could give."""
+        """Refuse what no method could give, before anything long begins."""
+        for store in self.stores.values():
+            for shelf in store.architectures:
+                conditioning_of(self.conditioning, shelf.layout)
+                warn_if_idle(self.conditioning, shelf.layout, shelf.source)
         for name, protocol in self.protocols.items():
             if isinstance(protocol, Ensembles) and max(protocol.sizes) > self.num_samples:
                 raise ValueError(
@@ -119,7 +134,7 @@ class Study:
         """The blocks of this process."""
         images = self._loaded()
         ledger = Ledger(folder, self._stamp(model, step), share.rank)
-        tasks = deque(self._tasks(model, images, share))
+        tasks = deque(self._tasks(model, images, share, ledger))
         blocks: list[Block] = []
         total = len(tasks) * len(self.protocols)
         while tasks:  # taken out, so that what a finished architecture needed is forgotten
@@ -131,11 +146,14 @@ class Study:
         return blocks
 
     def _tasks(
-        self, model: Sane, images: Sequence[ImageSet], share: Share
+        self, model: Sane, images: Sequence[ImageSet], share: Share, ledger: Ledger
     ) -> list[tuple[int, Bench, Method]]:
         """Methods of architectures that this process evaluates, with their numbers among all."""
         cases = [case for case in self._cases() if self._suits(case, images)]
-        benches = (self._bench(model, case, images, share) for case in cases)
+        if share.rank == 0:
+            for told in unpaired(self.protocols, [case.shelf for case in cases], images):
+                LOG.warning("%s", told)
+        benches = (self._bench(model, case, images, share, ledger) for case in cases)
         tasks = ((bench, method) for bench in benches for method in bench.methods)
         return [(number, *task) for number, task in enumerate(tasks) if share.mine(number)]
 
@@ -144,10 +162,13 @@ class Study:
         stores = [store.content_hash for store in self.stores.values()]
         return stamp_of(model, step, stores, self.num_anchors, self.num_samples, self.seed)
 
-    def _bench(self, model: Sane, case: Case, images: Sequence[ImageSet], share: Share) -> Bench:
+    def _bench(
+        self, model: Sane, case: Case, images: Sequence[ImageSet], share: Share, ledger: Ledger
+    ) -> Bench:
         amounts = Amounts(self.num_anchors, self.num_samples, self.noise_scales, self.halo)
         workers = _workers(self.workers, share)
-        shop = Workshop(model, case, amounts, self.samplers, self.seed, workers)
+        how = conditioning_of(self.conditioning, case.shelf.layout)
+        shop = Workshop(model, case, amounts, self.samplers, self.seed, workers, how, ledger)
         return Bench(shop, self.protocols, self.methods, images)
 
     def _loaded(self) -> list[ImageSet]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mzsane.evaluation.distances import mean_distances
@@ -20,10 +20,13 @@ class Subjects:
     Attributes:
         population: theirs.
         neighbourhood: the training models they are compared with.
+        mended: of each, the decoded running variances that `mzsane.sampling.mend` has replaced;
+            None is none.
     """
 
     population: Population
     neighbourhood: Neighbourhood
+    mended: Int[Tensor, " models"] | None = None
 
     @cached_property
     def novelty(self) -> Novelty:

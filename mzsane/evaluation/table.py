@@ -1,7 +1,7 @@
 """The results table: one row per model, image set and method, kept as CSV."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mzsane.files import replacing
@@ -26,6 +26,7 @@ COLUMNS: dict[str, tuple[Kind, str]] = {
     "accuracy": (float, "share of the images in [0, 1]; NaN if broken"),
     "loss": (float, "cross-entropy in nats; NaN if broken"),
     "finite": (int, "1, or 0 for a broken model: a weight or the loss is not finite"),
+    "mended": (int, "running variances decoded to zero or less, for which small ones stand"),
     "novelty": (float, "distance to the nearest training model; 1 is the training models' own"),
     "nearest": (str, "that training model and its epoch"),
     "agreement": (float, "share of the images for which that one predicts the same"),
@@ -44,6 +45,16 @@ _STATISTICS: dict[str, Kind] = {
     **dict.fromkeys(["difference", "p", "p_holm"], float),
 }
 TYPES: dict[str, Kind] = {name: kind for name, (kind, _) in COLUMNS.items()} | _STATISTICS
+
+
+def grouped(
+    rows: Iterable[Mapping[str, Value]], columns: Sequence[str]
+) -> dict[tuple[Value, ...], list[Mapping[str, Value]]]:
+    """Rows by the values of some columns, in order of first appearance."""
+    groups: dict[tuple[Value, ...], list[Mapping[str, Value]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in columns), []).append(row)
+    return groups
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Value]]) -> None:

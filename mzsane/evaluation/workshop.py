@@ -10,6 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mzsane.evaluation.baselines import Maker, weight_baselines
+from mzsane.evaluation.conditioning import statistics_from
+from mzsane.evaluation.ledger import Ledger
 from mzsane.evaluation.methods import Amounts, Case, Method, Refinement
 from mzsane.evaluation.selected import best_on_validation, greedy_soup
 from mzsane.evaluation.selecting import OnValidation
@@ -19,6 +21,7 @@ from mzsane.models import Sane
 from mzsane.populations import Population
 from mzsane.sampling import (
     Anchors,
+    Conditioning,
     Sampler,
     Selection,
     choose_rows,
@@ -45,6 +48,8 @@ class Workshop:
         samplers: by the name of their method.
         seed: a method's draws are a function of it, of source, architecture and method.
         workers: processes for what is selected; -1 takes every core.
+        conditioning: where running statistics of what is selected come from.
+        ledger: keeps selections, so that each is made once.
     """
 
     model: Sane
@@ -53,6 +58,8 @@ class Workshop:
     samplers: Mapping[str, Sampler | Selection]
     seed: int
     workers: int
+    conditioning: Conditioning
+    ledger: Ledger
 
     @property
     def stream(self) -> Stream:
@@ -131,18 +138,25 @@ class Workshop:
         return best_on_validation(stored, images.validation, self.workers)
 
     def _soup(self, images: ImageSet) -> Population:
-        return greedy_soup(self._stored.to(self.device), images.validation, self.workers)
+        split = statistics_from(self.conditioning, images, decoded=False)
+        stored = self._stored.to(self.device)
+        return greedy_soup(stored, images.validation, split, self.workers)
 
     def _sampled(self, name: str, sampler: Sampler, images: ImageSet) -> Latents:
         anchors, generator = self._anchors, torch_generator(self.stream(name))
         return sampler.sample(anchors.latents, anchors.layers, self.amounts.samples, generator)
 
     def _selected(self, name: str, selection: Selection, images: ImageSet) -> Latents:
-        """The survivors of a selection, which sees validation images only."""
-        judge = OnValidation(images.validation, images.validation, self.workers, self.device)
+        """The survivors of a selection, which no test image decides."""
+        split = statistics_from(self.conditioning, images, decoded=True)
+        judge = OnValidation(images.validation, split, self.workers, self.device)
         generator = torch_generator(self.stream(name))
         places = (self.model.window, self._halo)
-        return select(self.model, self._anchors, selection, judge, generator, *places).latents
+        shelf = self.case.shelf
+        return self.ledger.selected(
+            (shelf.source, shelf.architecture.fingerprint, name, images.name),
+            lambda: select(self.model, self._anchors, selection, judge, generator, *places),
+        ).latents
 
     def _decoded(self, latents: Callable[[ImageSet], Latents], images: ImageSet) -> Population:
         places = (self.model.window, self._halo)

@@ -18,11 +18,16 @@ READING = f"""\
 - Accuracy is measured on the test split of the image set that heads the column, in percent: mean
   ± standard deviation over n models, and in brackets the best of them. The best is found on the
   same images, which flatters a method, and the more so the larger n is.
+- Spreads, intervals and tests take models of a method for independent draws. All come from one
+  autoencoder and one seed's anchors, so these numbers say how sure the mean of this sampler around
+  these anchors is; what another training or other anchors would give varies more, and only runs
+  with other seeds show it.
 - Novelty is the distance in weights to the nearest training model, over all orders of channels
   that were tried, divided by the mean distance of a training model to the nearest other one: 0 is
   a copy, 1 is as far as trained models are from each other.
 - A model with a weight or a loss that is not finite is broken: it is counted, and left out of all
-  numbers.
+  numbers. A running variance of BatchNorm that was decoded to zero or less is replaced by a small
+  one; the column mended of statistics.csv counts these.
 - Accuracy alone says little, since a copy of a stored model is accurate, too. A sampler has
   learned something where it is more accurate than every baseline of the same novelty.
 - {ABSENT} stands for what was not measured."""

@@ -1,12 +1,14 @@
 """New models from anchors: their latents, densities over them, and the way back to weights."""
 
 from mzsane.sampling.anchors import Anchors, choose_rows, encode_rows, encode_states
-from mzsane.sampling.conditioning import Conditioning, conditioning_of
+from mzsane.sampling.conditioning import Conditioning, conditioning_of, warn_if_idle
 from mzsane.sampling.gaussian import Gaussian
 from mzsane.sampling.generate import (
+    Mended,
     are_finite,
     decode_models,
     generate,
+    mend,
     population_of,
     reconstruct,
     reconstruct_rows,
@@ -29,6 +31,7 @@ __all__ = [
     "Gaussian",
     "Interpolate",
     "LatentMixture",
+    "Mended",
     "Precision",
     "Sampler",
     "Selected",
@@ -42,6 +45,7 @@ __all__ = [
     "encode_rows",
     "encode_states",
     "generate",
+    "mend",
     "population_of",
     "reconstruct",
     "reconstruct_rows",
@@ -49,4 +53,5 @@ __all__ = [
     "select",
     "shared",
     "stored_models",
+    "warn_if_idle",
 ]

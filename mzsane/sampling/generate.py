@@ -1,6 +1,8 @@
 """From latents back to models that can be run."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,8 +16,21 @@ from mzsane.sampling.anchors import Anchors, encode_rows
 from mzsane.sampling.sampler import Sampler
 from mzsane.sampling.windows import Precision, decode
 from mzsane.stores import Shelf
+from mzsane.tokens import Layout
 
 VARIANCE = "running_var"  # of BatchNorm, in the names of a state dict
+
+
+class Mended(NamedTuple):
+    """Models whose decoded running variances are positive.
+
+    Attributes:
+        population: the models.
+        variances: how many of each were zero or less, and have been replaced.
+    """
+
+    population: Population
+    variances: Int[Tensor, " models"]
 
 
 def generate(
@@ -47,7 +62,8 @@ def generate(
         ValueError: the architecture of the anchors is unknown, or the sampler needs more of them.
     """
     latents = sampler.sample(anchors.latents, anchors.layers, n, generator)
-    return decode_models(model, latents, anchors, window, halo, precision)
+    decoded = decode_models(model, latents, anchors, window, halo, precision)
+    return mend(decoded, anchors.layout).population
 
 
 def decode_models(
@@ -64,7 +80,8 @@ def decode_models(
     What is no token (integer buffers, running statistics and, with ``batchnorm=ignore``,
     BatchNorm's scale and shift) no sampler draws: it is `shared` by all. Running statistics then
     fit no drawn model and are to be computed anew (`mzsane.populations.condition`). Where they are
-    tokens (``batchnorm=grouped``), they are decoded; see `no_negative_variances`.
+    tokens (``batchnorm=grouped``), they are left as they are decoded: `mend` models that are run
+    with them.
 
     Args:
         model: the autoencoder.
@@ -81,16 +98,15 @@ def decode_models(
     layout = anchors.layout
     tokens = decode(model, latents, layout.positions, window, halo, precision)
     beside = shared(anchors.carried, len(latents)) if carried is None else carried
-    decoded = layout.detokenize(tokens, beside)
-    if layout.batchnorm == "grouped":
-        decoded = no_negative_variances(decoded)
-    return population_of(anchors.architecture, decoded, anchors.source)
+    return population_of(anchors.architecture, layout.detokenize(tokens, beside), anchors.source)
 
 
 def reconstruct(
     model: Sane, anchors: Anchors, window: int, halo: int, precision: Precision = "float32"
 ) -> Population:
     """The anchors decoded from their own latents; what is no token is kept as it was.
+
+    Running statistics that are tokens are left as `decode_models` leaves them.
 
     Raises:
         ValueError: the architecture of the anchors is unknown.
@@ -145,19 +161,21 @@ def shared(tensors: Mapping[str, Tensor], n: int) -> dict[str, Tensor]:
     }
 
 
-def no_negative_variances(
-    tensors: Mapping[str, Shaped[Tensor, "models ..."]],
-) -> dict[str, Tensor]:
-    """Running variances that were decoded to zero or less become small ones.
+def mend(population: Population, layout: Layout) -> Mended:
+    """Running variances that were decoded to zero or less become small ones, and are counted.
 
     A negative variance has no root, and one of nearly zero makes its channel drown all others. In
     its place comes a hundredth of the mean magnitude of the variances of its model and layer,
-    which makes the channel ten times too loud at worst where an average one was meant.
+    which makes the channel ten times too loud at worst where an average one was meant. Where
+    variances are no tokens they were not decoded, and stay.
     """
-    return {
-        name: _positive(tensor) if name.endswith(VARIANCE) else tensor
-        for name, tensor in tensors.items()
-    }
+    count = torch.zeros(len(population), dtype=torch.long)
+    decoded = layout.batchnorm == "grouped"
+    found = {k: t for k, t in population.tensors.items() if decoded and k.endswith(VARIANCE)}
+    for variances in found.values():
+        count += (variances <= 0).sum(1).cpu()
+    positive = {name: _positive(variances) for name, variances in found.items()}
+    return Mended(replace(population, tensors=population.tensors | positive), count)
 
 
 def are_finite(population: Population) -> Bool[Tensor, " models"]:

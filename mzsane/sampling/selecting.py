@@ -9,7 +9,7 @@ from torch import Tensor
 from mzsane.models import Sane
 from mzsane.populations import Population
 from mzsane.sampling.anchors import Anchors
-from mzsane.sampling.generate import are_finite, decode_models
+from mzsane.sampling.generate import are_finite, decode_models, mend
 from mzsane.sampling.selection import Selected, Selection
 from mzsane.sampling.windows import Precision
 
@@ -51,7 +51,8 @@ def select(
     """
 
     def score(latents: Float[Tensor, "models tokens latent"]) -> Float[Tensor, " models"]:
-        population = decode_models(model, latents, anchors, window, halo, precision)
+        decoded = decode_models(model, latents, anchors, window, halo, precision)
+        population = mend(decoded, anchors.layout).population
         finite = are_finite(population)
         scores = torch.full((len(population),), torch.nan)
         if finite.any():

@@ -1,5 +1,6 @@
 """`python -m mzsane.sample` leaves networks that load, and says how they came to be."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -15,8 +16,9 @@ from omegaconf import flag_override
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from mzsane import populations
+from mzsane import drawing, populations
 from mzsane import sample as sample_module
+from mzsane import samples as samples_module
 from mzsane.architectures import Architecture
 from mzsane.config import CONF_DIR
 from mzsane.entry import sentence
@@ -24,6 +26,7 @@ from mzsane.images import digits as load_digits
 from mzsane.opening import hash_of, open_model
 from mzsane.populations import Population
 from mzsane.samples import Samples
+from mzsane.sampling import select
 from mzsane.schemas import register_schemas
 from mzsane.stores import write_store
 from mzsane.zoos import ModelRecord, held, read_zoo, recognise
@@ -85,6 +88,8 @@ def states_in(folder):
 def test_samples_load_and_say_where_they_come_from(run, command, tmp_path):
     done = command("num_samples=3", "sampler=kde_token", "seed=4")
     assert done.returncode == 0, done.stderr
+    assert "sampling" in done.stderr, "the bar"
+    assert "3/3" in done.stderr
     folder = tmp_path / "out"
     states = states_in(folder)
     assert len(states) == 3
@@ -115,11 +120,102 @@ def test_repeating_gives_the_same_and_goes_on_where_a_run_was_stopped(sample):
     (part / "summary.md").unlink()
     (part / "samples.json").unlink()
     (part / "models" / "sample_00001.safetensors").unlink()
+    kept = written(part)
     sample("num_samples=3", folder="part")
+    assert kept.items() <= written(part).items(), "what was there is not written again"
     first, again = states_in(whole), states_in(part)
     assert len(first) == len(again) == 3
     for one, other in zip(first, again, strict=True):
         assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def written(folder):
+    """Files of models, by name, with the time and place of their writing."""
+    found = (folder / "models").iterdir()
+    return {path.name: (path.stat().st_mtime_ns, path.stat().st_ino) for path in found}
+
+
+def test_an_interruption_leaves_whole_files_that_the_same_command_keeps(
+    sample, tmp_path, monkeypatch
+):
+    whole = sample("num_samples=4", folder="whole")
+    monkeypatch.setattr(drawing, "TOGETHER", 1)
+    own = samples_module.replacing
+
+    @contextlib.contextmanager
+    def interrupted(path):
+        with own(path) as partial:
+            yield partial
+            if path.name == "sample_00002.safetensors":
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(samples_module, "replacing", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sample("num_samples=4")
+    kept = written(tmp_path / "out")
+    assert sorted(kept) == ["sample_00000.safetensors", "sample_00001.safetensors"]
+    assert not (tmp_path / "out" / "summary.md").exists()
+    monkeypatch.setattr(samples_module, "replacing", own)
+    folder = sample("num_samples=4")
+    assert kept.items() <= written(folder).items()
+    for one, other in zip(states_in(whole), states_in(folder), strict=True):
+        for name, tensor in one.items():
+            torch.testing.assert_close(tensor, other[name])
+
+
+def test_a_finished_selection_survives_an_interruption(sample, tmp_path, monkeypatch):
+    arguments = ("sampler=subsample", "density@sampler.subsample.sampler=gaussian",
+                 "sampler.subsample.candidates=4", "sampler.subsample.survivors=2",
+                 "images=digits")  # fmt: skip
+    made = []
+
+    def counted(*args, **named):
+        made.append(args)
+        return select(*args, **named)
+
+    def interrupted(self, *rest):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mzsane.sampling.select", counted)
+    write = Samples.write
+    monkeypatch.setattr(Samples, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sample(*arguments)
+    monkeypatch.setattr(Samples, "write", write)
+    folder = sample(*arguments)
+    assert len(made) == 1
+    assert all("validation accuracy" in one for one in models_of(folder))
+    assert not list(folder.glob("blocks-*"))
+
+
+def models_of(folder):
+    return json.loads((folder / "samples.json").read_text())["models"]
+
+
+def test_models_of_another_autoencoder_are_not_mixed_with(run, sample, tmp_path):
+    changed = tmp_path / "changed"
+    shutil.copytree(run, changed)
+    folder = sample("num_samples=2", checkpoint=changed)
+    (folder / "summary.md").unlink()
+    before = written(folder)
+    path = changed / "checkpoints" / "last.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["state_dict"]["model.unembed.bias"][0] += 1
+    torch.save(checkpoint, path)
+    with pytest.raises(ValueError, match="was written with another autoencoder; give another"):
+        sample("num_samples=3", checkpoint=changed)
+    assert written(folder) == before
+
+
+def test_mended_variances_are_reported_by_model(tmp_path):
+    population = Population.from_states(CNN, [CNN.build(n).state_dict() for n in range(3)])
+    samples = Samples(tmp_path, {})
+    samples.write(0, population[:2], [0, 3])
+    samples = Samples(tmp_path, {})  # of a process that goes on
+    samples.write(2, population[2:], [4])
+    told = samples.finish(tmp_path / "summary.md")
+    assert told.endswith("; 7 running variances were decoded to zero or less, and replaced")
+    assert [model.get("mended variances", 0) for model in models_of(tmp_path)] == [0, 3, 4]
 
 
 def test_a_network_of_ones_own_is_sampled_around_and_given_another_classifier(sample, tmp_path):

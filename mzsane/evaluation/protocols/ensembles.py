@@ -9,21 +9,21 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import nll_loss
 
-from mzsane.architectures import Architecture
-from mzsane.evaluation.judging import Judge, fits
+from mzsane.evaluation.judging import Judge
 from mzsane.evaluation.methods import Method
+from mzsane.evaluation.protocols.protocol import Protocol
+from mzsane.evaluation.statistics import AVERAGED
 from mzsane.evaluation.streams import Stream
 from mzsane.evaluation.subjects import Subjects
 from mzsane.evaluation.table import Row
 from mzsane.images import ImageSet
 from mzsane.populations import log_probabilities
 
-AVERAGED = ("novelty", "agreement", "error_overlap", "diversity", "disagreement")
 Logarithms = Float[Tensor, "models images classes"]
 
 
 @dataclass(frozen=True)
-class Ensembles:
+class Ensembles(Protocol):
     r"""The mean of what k models of a method think (Lakshminarayanan et al., arXiv:1612.01474).
 
     .. math:: p(y \mid x) = \frac{1}{k} \sum_{j=1}^{k} \mathrm{softmax}(f_{a_j}(x))_y
@@ -50,10 +50,6 @@ class Ensembles:
                 f"protocol.sizes={list(self.sizes)}, draws={self.draws}: give sizes and draws of 1 "
                 "or more"
             )
-
-    def suits(self, architecture: Architecture, images: ImageSet) -> bool:
-        """On images of the networks' shape and number of classes."""
-        return fits(architecture, images)
 
     def rows(
         self, method: Method, subjects: Subjects, images: ImageSet, judge: Judge, stream: Stream
@@ -99,8 +95,8 @@ def _together(
 
 
 def _row(alone: Sequence[Row], members: Sequence[int]) -> Row:
-    """What is said of the weights of an ensemble: means over its members."""
+    """What is said of the weights of an ensemble: means over its members, and their sum."""
     chosen = [alone[member] for member in members]
     nearest = min(chosen, key=lambda row: row["novelty"])
     means = {name: float(np.mean([row[name] for row in chosen])) for name in AVERAGED}
-    return nearest | means
+    return nearest | means | {"mended": sum(row["mended"] for row in chosen)}

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from mzsane.architectures import Architecture
-from mzsane.evaluation.judging import Judge, fits, takes
+from mzsane.evaluation.judging import Judge, takes
 from mzsane.evaluation.methods import Method
+from mzsane.evaluation.moments import fitting, in_groups
+from mzsane.evaluation.protocols.protocol import Protocol
 from mzsane.evaluation.streams import Stream
 from mzsane.evaluation.subjects import Subjects
 from mzsane.evaluation.table import Row
@@ -15,7 +17,7 @@ from mzsane.populations import Population, Recipe, finetune, renew_head, steps_a
 
 
 @dataclass(frozen=True)
-class Finetuned:
+class Finetuned(Protocol):
     """Training on train images, and the accuracy on test images on the way.
 
     Every method has the same budget, and its i-th model sees images in the same order as the i-th
@@ -24,13 +26,18 @@ class Finetuned:
     Args:
         recipe: optimizer, rate, batch size, and after how many epochs it ends.
         steps: after which to test, ascending, in place of after every epoch; 0 is before training.
+        together: models that are trained before their weights at all moments go to temporary
+            files, which bounds memory; None takes as many as these weights fit in
+            `mzsane.evaluation.moments.MEMORY`. Results do not depend on it, but for what dropout
+            draws on a GPU.
 
     Raises:
-        ValueError: `steps` are not ascending numbers.
+        ValueError: `steps` are not ascending numbers, or no model is trained at a time.
     """
 
     recipe: Recipe
     steps: Sequence[int] | None = None
+    together: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse steps that cannot be made one after the other."""
@@ -41,10 +48,14 @@ class Finetuned:
                 f"protocol.steps={list(self.steps)}: give ascending numbers of steps, for example "
                 "[0,10,100]"
             )
+        if self.together is not None and self.together < 1:
+            raise ValueError(f"protocol.together={self.together}: train 1 model or more at a time")
 
-    def suits(self, architecture: Architecture, images: ImageSet) -> bool:
-        """On images of the networks' shape and number of classes."""
-        return fits(architecture, images)
+    def tested(self, images: int) -> dict[float, int]:
+        """Steps after which models are tested, by epochs of this many images."""
+        each = steps_an_epoch(self.recipe, images)
+        after = self.steps or [each * epoch for epoch in range(self.recipe.epochs + 1)]
+        return {step / each: step for step in after}
 
     def rows(
         self, method: Method, subjects: Subjects, images: ImageSet, judge: Judge, stream: Stream
@@ -59,13 +70,19 @@ class Finetuned:
     def _moments(
         self, ready: Population, images: ImageSet, judge: Judge, stream: Stream
     ) -> Iterator[tuple[float, Population]]:
-        """The models after some epochs; all moments are held in the host's memory."""
-        each = steps_an_epoch(self.recipe, len(images.train.images))
-        after = self.steps or [each * epoch for epoch in range(self.recipe.epochs + 1)]
+        """The models after some epochs; see `in_groups` for where they are until then."""
+        tested = self.tested(len(images.train.images))
         seeds = stream("order of images").integers(2**31, size=len(ready)).tolist()
-        moments = finetune(ready, images.train, self.recipe, seeds, after, judge.workers)
-        for step, moment in zip(after, moments, strict=True):
-            yield step / each, moment.to(judge.device)
+
+        def train(some: slice) -> list[Population]:
+            after = list(tested.values())
+            split, workers = images.train, judge.workers
+            return finetune(ready[some], split, self.recipe, seeds[some], after, workers)
+
+        together = self.together or fitting(ready, len(tested))
+        moments = in_groups(train, len(ready), together)
+        for epochs, moment in zip(tested, moments, strict=True):
+            yield epochs, moment.to(judge.device)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,10 @@
 """What all protocols have in common."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Protocol as Interface
-from typing import runtime_checkable
 
 from mzsane.architectures import Architecture
-from mzsane.evaluation.judging import Judge
+from mzsane.evaluation.judging import Judge, fits
 from mzsane.evaluation.methods import Method
 from mzsane.evaluation.streams import Stream
 from mzsane.evaluation.subjects import Subjects
@@ -13,13 +12,17 @@ from mzsane.evaluation.table import Row
 from mzsane.images import ImageSet
 
 
-@runtime_checkable
-class Protocol(Interface):
+class Protocol(ABC):
     """One way to hold models against images."""
 
     def suits(self, architecture: Architecture, images: ImageSet) -> bool:
-        """Whether networks of this architecture can be asked this on these images."""
+        """Whether networks of this architecture can be asked this on these images.
 
+        By default, on those of the networks' shape and number of classes.
+        """
+        return fits(architecture, images)
+
+    @abstractmethod
     def rows(
         self, method: Method, subjects: Subjects, images: ImageSet, judge: Judge, stream: Stream
     ) -> Iterator[Row]:

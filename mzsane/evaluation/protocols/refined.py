@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mzsane.architectures import Architecture
-from mzsane.evaluation.judging import Judge, fits
+from mzsane.evaluation.judging import Judge
 from mzsane.evaluation.methods import Method, Refinement
+from mzsane.evaluation.protocols.protocol import Protocol
 from mzsane.evaluation.streams import Stream
 from mzsane.evaluation.subjects import Subjects
 from mzsane.evaluation.table import Row
@@ -14,7 +14,7 @@ from mzsane.populations import Recipe, steps_an_epoch
 
 
 @dataclass(frozen=True)
-class Refined:
+class Refined(Protocol):
     """Gradient steps on latents, through the decoder and the networks' loss on train images.
 
     With the recipe of `Finetuned` a model makes as many steps on as many images as there; see
@@ -37,10 +37,6 @@ class Refined:
         if self.lr <= 0:
             raise ValueError(f"protocol.lr={self.lr}: give more than 0")
 
-    def suits(self, architecture: Architecture, images: ImageSet) -> bool:
-        """On images of the networks' shape and number of classes."""
-        return fits(architecture, images)
-
     def rows(
         self, method: Method, subjects: Subjects, images: ImageSet, judge: Judge, stream: Stream
     ) -> Iterator[Row]:
@@ -50,7 +46,7 @@ class Refined:
         recipe = self.recipe
         steps = recipe.epochs * steps_an_epoch(recipe, len(images.train.images))
         population = method.refined(images, Refinement(steps, self.lr, recipe.batch_size))
-        after = Subjects(population, subjects.neighbourhood)
+        after = judge.subjects(method, population)
         for epochs, now in ((0.0, subjects), (float(recipe.epochs), after)):
             ready = judge.ready(method, now.population, images)
             for row in judge.rows(now, ready, images):

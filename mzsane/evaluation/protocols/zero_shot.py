@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mzsane.architectures import Architecture
-from mzsane.evaluation.judging import Judge, fits
+from mzsane.evaluation.judging import Judge
 from mzsane.evaluation.methods import Method
+from mzsane.evaluation.protocols.protocol import Protocol
 from mzsane.evaluation.streams import Stream
 from mzsane.evaluation.subjects import Subjects
 from mzsane.evaluation.table import Row
@@ -13,12 +13,8 @@ from mzsane.images import ImageSet
 
 
 @dataclass(frozen=True)
-class ZeroShot:
-    """No training: running statistics are made of validation images, and test images reported."""
-
-    def suits(self, architecture: Architecture, images: ImageSet) -> bool:
-        """On images of the networks' shape and number of classes."""
-        return fits(architecture, images)
+class ZeroShot(Protocol):
+    """No training: running statistics are made as the judge makes them, test images reported."""
 
     def rows(
         self, method: Method, subjects: Subjects, images: ImageSet, judge: Judge, stream: Stream

@@ -1,6 +1,7 @@
 """An interruption costs one block, and neither cuts nor foreign blocks are taken for results."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch.multiprocessing as mp
 from mzsane.evaluation import (
     Ensembles,
     Ledger,
+    Refined,
     Study,
     Together,
     ZeroShot,
@@ -18,7 +20,8 @@ from mzsane.evaluation import (
     write_rows,
 )
 from mzsane.evaluation.ledger import stamp_of
-from mzsane.sampling import Gaussian
+from mzsane.populations import Recipe
+from mzsane.sampling import Gaussian, Selection, select
 from mzsane.stores import TokenStore
 
 KEY, OTHER = ("s", "a", "m", "p"), ("s", "a", "n", "p")
@@ -91,6 +94,44 @@ def test_an_interrupted_study_goes_on_and_gives_the_same_table(
     again = study(cnn_store, images).run(model, folder=tmp_path)
     assert repr(again) == repr(whole)
     assert len(asked) == len(set(asked)) + 1, "what was finished is not asked again"
+
+
+def test_a_selection_is_made_once_and_survives_an_interruption(
+    cnn_store, small_sane, noise_images, tmp_path, monkeypatch
+):
+    images = noise_images(cnn_store.architectures[0].architecture)
+    recipe = Recipe(batch_size=20, epochs=1)
+    changes = {
+        "methods": ["subsample"],
+        "protocols": {"zero_shot": ZeroShot(), "refined": Refined(recipe)},
+    }
+    model, made, evaluated = small_sane(cnn_store.d_token), [], ZeroShot.rows
+
+    def selecting(store, images):
+        samplers = {"subsample": Selection(Gaussian(), 5, 2)}
+        return replace(study(store, images), samplers=samplers, **changes)
+
+    def counted(*args):
+        made.append(args)
+        return select(*args)
+
+    def interrupted(self, *rest):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mzsane.evaluation.workshop.select", counted)
+    whole = selecting(cnn_store, images).run(model)
+    assert len(made) == 1, "for both protocols"
+    monkeypatch.setattr(ZeroShot, "rows", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        selecting(cnn_store, images).run(model, folder=tmp_path)
+    monkeypatch.setattr(ZeroShot, "rows", evaluated)
+    again = selecting(cnn_store, images).run(model, folder=tmp_path)
+    assert len(made) == 2
+    assert repr(again) == repr(whole)
+    selecting(cnn_store, images).run(small_sane(cnn_store.d_token), step=1, folder=tmp_path)
+    assert len(made) == 3, "not for another stage of the autoencoder"
+    remove_blocks(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def share(rank, path, store, folder, model, images, failing):

@@ -222,7 +222,7 @@ def test_the_soup_keeps_what_does_not_hurt(models, images):
     good = models.tensors
     tensors = {name: torch.stack([t[0], t[0] + 1e-4 * t[0], -3 * t[1]]) for name, t in good.items()}
     anchors = Population(models.architecture, tensors)
-    soup = greedy_soup(anchors, validation, 1)
+    soup = greedy_soup(anchors, validation, validation, 1)
     for name, tensor in soup.tensors.items():
         torch.testing.assert_close(tensor[0], tensors[name][:2].mean(0))
     best = best_on_validation(anchors[torch.tensor([2, 0])], validation, 1)
@@ -232,7 +232,8 @@ def test_the_soup_keeps_what_does_not_hurt(models, images):
 def test_a_soup_of_strangers_is_the_best_of_them(models, images):
     strangers = initialise(models.architecture, range(3))
     labels = evaluate(strangers[1:2], images.validation).predictions[0]
-    soup = greedy_soup(strangers, Split(images.validation.images, labels), 1)
+    known = Split(images.validation.images, labels)
+    soup = greedy_soup(strangers, known, None, 1)
     assert torch.equal(
         soup.tensors["module_list.0.weight"][0], strangers.tensors["module_list.0.weight"][1]
     )

@@ -9,9 +9,12 @@ import torch
 from mzsane.evaluation import (
     COLUMNS,
     Ensembles,
+    Finetuned,
     Neighbourhood,
+    Refined,
     Study,
     ZeroShot,
+    compare,
     judging,
     read_rows,
     summarise,
@@ -20,7 +23,7 @@ from mzsane.evaluation import (
 from mzsane.evaluation.judging import Judge
 from mzsane.evaluation.subjects import Subjects
 from mzsane.images import Split
-from mzsane.populations import evaluate
+from mzsane.populations import Recipe, evaluate
 from mzsane.sampling import KDE, Gaussian, Selection, encode_rows, stored_models
 
 SAMPLERS = {"kde_token": KDE("token"), "gaussian": Gaussian()}
@@ -233,6 +236,22 @@ def test_progress_and_training_mode_and_the_table(cnn_store, small_sane, noise_i
     write_rows(tmp_path / "results.csv", rows)
     assert same(read_rows(tmp_path / "results.csv"), rows)
     assert len(summarise(rows)) == 15
+
+
+@pytest.mark.parametrize(("steps", "said"), [([0, 2], 1), ([0, 2, 4], 0), (None, 0)])
+def test_refinement_that_ends_where_fine_tuning_is_not_tested_is_said(
+    cnn_store, small_sane, noise_images, caplog, steps, said
+):
+    images = noise_images(cnn_store.architectures[0].architecture)  # 40: two steps an epoch
+    recipe = Recipe(batch_size=20, epochs=2)
+    protocols = {"finetuned": Finetuned(recipe, steps), "refined": Refined(recipe)}
+    one = study(cnn_store, {"a": images}, protocols=protocols, methods=["gaussian"])
+    rows = one.run(small_sane(cnn_store.d_token))
+    told = [line for line in caplog.messages if "not compared" in line]
+    assert len(told) == said
+    assert all(line.endswith("let its steps include 4") for line in told)
+    compared = [line for line in compare(rows) if line["with"] == "finetuned"]
+    assert bool(compared) is not bool(told)
 
 
 def test_global_random_state_is_untouched(cnn_store, small_sane, noise_images):

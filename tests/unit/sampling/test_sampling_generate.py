@@ -1,5 +1,7 @@
 """Anchors are drawn as promised, and generated models are whole models of their architecture."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -23,13 +25,14 @@ from mzsane.sampling import (
     encode_rows,
     encode_states,
     generate,
+    mend,
     reconstruct,
     select,
     shared,
     stored_models,
+    warn_if_idle,
 )
 from mzsane.sampling import anchors as anchors_module
-from mzsane.sampling.generate import no_negative_variances
 from mzsane.tokens import Layout
 
 CNN = Architecture("mzsane.architectures.CNN", {"width": [4, 4, 4]}, (1, 20, 20), 3)
@@ -196,11 +199,39 @@ def test_negative_variances_become_small_ones_and_others_stay():
         "bn.running_var": torch.tensor([[4.0, -0.5, 0.0, 1e-8], [1.0, 2.0, 3.0, 4.0]]),
         "bn.running_mean": torch.tensor([[-1.0], [-2.0]]),
     }
-    found = no_negative_variances(tensors)
+    layout = Layout.of(RESNET.build(0).state_dict(), 18, batchnorm="grouped")
+    (found, count) = mend(Population(RESNET, tensors), layout)
     mean = 0.01 * 4.5 / 4
-    torch.testing.assert_close(found["bn.running_var"][0], torch.tensor([4.0, mean, mean, 1e-8]))
-    assert torch.equal(found["bn.running_var"][1], tensors["bn.running_var"][1])
-    assert torch.equal(found["bn.running_mean"], tensors["bn.running_mean"])
+    variances = found.tensors["bn.running_var"]
+    torch.testing.assert_close(variances[0], torch.tensor([4.0, mean, mean, 1e-8]))
+    assert torch.equal(variances[1], tensors["bn.running_var"][1])
+    assert torch.equal(found.tensors["bn.running_mean"], tensors["bn.running_mean"])
+    assert count.tolist() == [2, 0]
+    rows = replace(layout, batchnorm="rows")
+    assert mend(Population(RESNET, tensors), rows).variances.tolist() == [0, 0], "not decoded"
+
+
+def test_models_are_generated_ready_to_run(resnet_shelf, small_sane):
+    layout, states = grouped_layout(resnet_shelf), resnet_shelf.states(np.arange(3))
+    model = small_sane(18)
+    anchors = encode_states(model, layout, states, ["a", "b", "c"], RESNET, "mine", 16, 2)
+    settings = (KDE("token"), 3, torch.Generator().manual_seed(0), 16, 2)
+    drawn = generate(model, anchors, *settings)
+    variances = [t for name, t in drawn.tensors.items() if name.endswith("running_var")]
+    assert all((one > 0).all() for one in variances)
+    raw = reconstruct(model, anchors, 16, 2)
+    assert mend(raw, layout).variances.sum() > 0, "an untrained autoencoder decodes such ones"
+
+
+@pytest.mark.parametrize("wanted", ["decoded", "train", "validation"])
+def test_a_choice_that_changes_nothing_is_said(cnn_shelf, resnet_shelf, wanted, caplog):
+    warn_if_idle(wanted, resnet_shelf.layout, "residual")
+    warn_if_idle(None, cnn_shelf.layout, "tiny")
+    warn_if_idle("none", cnn_shelf.layout, "tiny")
+    assert not caplog.messages
+    warn_if_idle(wanted, cnn_shelf.layout, "tiny")
+    (said,) = caplog.messages
+    assert said.startswith(f"conditioning={wanted} changes nothing for tiny")
 
 
 def test_models_with_a_weight_that_is_no_number_are_told(cnn_shelf):
@@ -248,3 +279,24 @@ def test_selection_judges_decoded_models_and_never_broken_ones(cnn_shelf, small_
     with pytest.raises(ValueError, match="none of the candidates"):
         select(model, anchors, Selection(Gaussian(), 4, 2), judge, torch.Generator(), 16, 2)
     assert not judged
+
+
+@pytest.mark.parametrize("candidates", [4, 12])
+def test_decoded_candidates_are_let_go_however_many_there_are(
+    resnet_shelf, small_sane, candidates, monkeypatch
+):
+    """One at a time: when a candidate is judged, no earlier one is in memory."""
+    monkeypatch.setattr(selecting_module, "TOGETHER", 1)
+    model = small_sane(resnet_shelf.layout.d_token)
+    anchors = encode_rows(model, resnet_shelf, np.arange(3), 16, 2)
+    alive, largest = weakref.WeakSet(), []
+
+    def judge(population):
+        alive.update(population.tensors.values())
+        largest.append(len(alive))
+        return population.tensors["conv1.weight"].flatten(1).sum(1)
+
+    generator = torch.Generator().manual_seed(0)
+    select(model, anchors, Selection(Gaussian(), candidates, 2), judge, generator, 16, 2)
+    assert len(largest) == candidates
+    assert max(largest) == len(resnet_shelf.layout.shapes)
