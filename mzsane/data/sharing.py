@@ -13,8 +13,7 @@ class Share(Dataset[Batch]):
 
     Where the list does not come out even, the first windows are shown once more, for all processes
     must take the same steps; but then none of their entries is marked as a weight, so that sums
-    over weights are those of the list. What compares windows with each other, as contrast does,
-    sees them twice.
+    over weights are those of the list; the contrast of validation leaves such windows out.
 
     Args:
         windows: the list; a `Subset` or a `Windows`, which make whole batches.

@@ -3,10 +3,10 @@
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from mzsane.losses.ranks import world
+from mzsane.losses.ranks import gather_over_ranks, shared_mean, world
 
 
 class NTXent(nn.Module):
@@ -33,9 +33,18 @@ class NTXent(nn.Module):
         self.temperature = temperature
 
     def forward(
-        self, z_a: Float[Tensor, "batch projection"], z_b: Float[Tensor, "batch projection"]
+        self,
+        z_a: Float[Tensor, "batch projection"],
+        z_b: Float[Tensor, "batch projection"],
+        counted: Bool[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, ""]:
-        """Mean over both views of this rank's samples."""
+        """Mean over both views of this rank's samples.
+
+        Args:
+            z_a: projections of one view.
+            z_b: of the other.
+            counted: False for samples that are left out, as if no rank had them; None counts all.
+        """
         batch, ranks, rank = len(z_a), *world()
         views = torch.stack([_unit(z_a), _unit(z_b)])
         everyone = _Gather.apply(views) if ranks > 1 else views[None]
@@ -46,7 +55,14 @@ class NTXent(nn.Module):
         start = rank * 2 * batch
         itself = torch.arange(logits.shape[1], device=z_a.device) == (own + start)[:, None]
         other_view = (own + batch) % (2 * batch) + start
-        return F.cross_entropy(logits.masked_fill(itself, -torch.inf), other_view)
+        if counted is None:
+            return F.cross_entropy(logits.masked_fill(itself, -torch.inf), other_view)
+        both = counted.repeat(2)
+        hidden = itself | ~gather_over_ranks(both.byte()).bool()
+        each = F.cross_entropy(
+            logits.masked_fill(hidden, -torch.inf), other_view, reduction="none"
+        ).masked_fill(~both, 0)  # what is left out has no counterpart that is seen
+        return shared_mean(each.sum(), both.sum())
 
 
 class _Gather(torch.autograd.Function):

@@ -61,6 +61,16 @@ def test_contrast_is_not_rounded_by_autocast():
     torch.testing.assert_close(found, NTXent(0.1)(z_a, z_b))
 
 
+COUNTED = torch.tensor([True, True, True, False])
+
+
+def test_samples_that_do_not_count_are_seen_by_none():
+    z_a, z_b = projections()
+    expected = slow_loss(z_a[COUNTED], z_b[COUNTED], 0.1)
+    assert NTXent(0.1)(z_a, z_b, COUNTED).item() == pytest.approx(expected, rel=1e-9)
+    assert NTXent(0.1)(z_a, z_b, torch.zeros(4, dtype=torch.bool)) == 0
+
+
 def on_one_rank(rank, folder, z_a, z_b):
     dist.init_process_group(
         "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
@@ -69,7 +79,9 @@ def on_one_rank(rank, folder, z_a, z_b):
     mine = slice(2 * rank, 2 * rank + 2)
     loss = NTXent(0.1)(z_a[mine] + shared, z_b[mine] * shared)
     loss.backward()
-    torch.save((loss.detach(), shared.grad), f"{folder}/{rank}.pt")
+    counted = COUNTED[mine]
+    fewer = NTXent(0.1)(z_a[mine], z_b[mine], counted)
+    torch.save((loss.detach(), shared.grad, fewer), f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 
 
@@ -80,8 +92,9 @@ def test_two_processes_give_the_loss_and_gradient_of_one(tmp_path):
     expected.backward()
     torch.multiprocessing.spawn(on_one_rank, (str(tmp_path), z_a, z_b), nprocs=2)
     ranks = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
-    loss, gradient = (torch.stack(x).mean() for x in zip(*ranks, strict=True))
+    loss, gradient, fewer = (torch.stack(x).mean() for x in zip(*ranks, strict=True))
     torch.testing.assert_close(loss, expected.detach())
+    torch.testing.assert_close(fewer, NTXent(0.1)(z_a[COUNTED], z_b[COUNTED]))
     torch.testing.assert_close(gradient, shared.grad)
 
 

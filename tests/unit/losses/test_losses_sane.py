@@ -83,3 +83,18 @@ def test_negative_weights_of_terms_are_refused():
 def test_a_term_does_not_hide_a_part_of_the_same_name(name):
     with pytest.raises(ValueError, match=rf"terms\.{name}: a part has this name already"):
         objective(terms={name: Term(LatentNorm(), 1.0)})
+
+
+def test_validation_contrasts_only_windows_that_hold_weights():
+    generator = torch.Generator().manual_seed(0)
+    target = torch.randn(6, 4, 5, generator=generator)
+    mask = torch.ones(6, 4, 5, dtype=torch.bool)
+    mask[4:] = False  # both views of the last sample
+    projections = torch.randn(3, 2, 7, generator=generator)
+    places = torch.zeros(6, 4, dtype=torch.int64)
+    step = Step(0 * target, target, mask, places, places, target, projections, lambda x: x)
+    kept = NTXent(0.1)(projections[:2, 0], projections[:2, 1])
+    everything = NTXent(0.1)(projections[:, 0], projections[:, 1])
+    torch.testing.assert_close(objective().eval()(step)["contrastive"], kept)
+    torch.testing.assert_close(objective().train()(step)["contrastive"], everything)
+    assert not torch.isclose(kept, everything)
