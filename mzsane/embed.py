@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from mzsane.analysing import Job, analysis_of
+from mzsane.analysing import Job, analysis_of, names_in
 from mzsane.entry import run
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ def embed(cfg: DictConfig) -> None:
     from mzsane.reports import terminal_page, write_page
     from mzsane.runs import DONE
 
-    levels = list(cfg.levels)
-    colours = None if cfg.colours is None else list(cfg.colours)
+    levels, colours = names_in(cfg, "levels") or [], names_in(cfg, "colours")
     _check(cfg.map, levels)
     with analysis_of(cfg) as job, bars() as progress:
         varying(joined(list(map(columns_of, job.parts))), colours)  # a misspelt one is told at once

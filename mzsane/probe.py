@@ -2,12 +2,13 @@
 
 python -m mzsane.probe checkpoint=runs/train/TIME                        # the zoo it was trained on
 python -m mzsane.probe checkpoint=runs/train/TIME zoo=digits_hyp targets=[test_acc,optim::lr]
+python -m mzsane.probe checkpoint=RUN targets=test_acc regressors=[linear,boosting,network]
 python -m mzsane.probe -m checkpoint=RUN1,RUN2,RUN3 zoo=digits_hyp       # a table each
 """
 
 from omegaconf import DictConfig
 
-from mzsane.analysing import analysis_of
+from mzsane.analysing import analysis_of, names_in
 from mzsane.entry import run
 
 
@@ -31,8 +32,8 @@ def probe(cfg: DictConfig) -> None:
     from mzsane.reports import probe_sheets, terminal_page, write_page
     from mzsane.runs import DONE
 
-    targets = None if cfg.targets is None else list(cfg.targets)
-    plan = Plan(targets, list(cfg.features), list(cfg.regressors), cfg.resamples, cfg.seed)
+    features, regressors = (names_in(cfg, key) or [] for key in ("features", "regressors"))
+    plan = Plan(names_in(cfg, "targets"), features, regressors, cfg.resamples, cfg.seed)
     with analysis_of(cfg) as job, bars() as progress:
         wanted_of(plan, joined(list(map(columns_of, job.parts))))  # mistakes are told at once
         embeddings = job.folder / "embeddings"

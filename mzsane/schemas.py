@@ -94,10 +94,10 @@ class Analyse(UseModel):
 class EmbedZoo(Analyse):
     """The top level of `conf/embed.yaml`."""
 
-    levels: list[str] = field(default_factory=list)
+    levels: Any = MISSING  # a name or a list of names, as wherever it says Any below
     format: str = MISSING
     map: str | None = None
-    colours: list[str] | None = None
+    colours: Any = None
     per_layer: bool = True
 
 
@@ -105,9 +105,9 @@ class EmbedZoo(Analyse):
 class ProbeZoo(Analyse):
     """The top level of `conf/probe.yaml`."""
 
-    targets: list[str] | None = None
-    features: list[str] = field(default_factory=list)
-    regressors: list[str] = field(default_factory=list)
+    targets: Any = None
+    features: Any = MISSING
+    regressors: Any = MISSING
     resamples: int = MISSING
 
 

@@ -7,7 +7,8 @@ from mzsane.analysis.kin import Kin, all_distances, kin_of, matched_distances, n
 from mzsane.analysis.lineage import Lineage, guess_lineage, quality
 from mzsane.analysis.members import Columns, Part, chosen, chunks, columns_of, joined, varying
 from mzsane.analysis.neighbours import by_embedding, by_weights
-from mzsane.analysis.probing import Plan, probe, wanted_of
+from mzsane.analysis.plans import Plan, wanted_of
+from mzsane.analysis.probing import probe
 from mzsane.analysis.projection import project
 from mzsane.analysis.queries import Query, loose_query, place_of, stored_query
 from mzsane.analysis.scopes import Inputs

@@ -1,13 +1,13 @@
 """What properties of models are predicted from: embeddings, raw weights, layer statistics."""
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from mzsane.analysis.members import Part
-from mzsane.analysis.statistics import RECIPES, layer_statistics
+from mzsane.analysis.statistics import RECIPES, layer_statistics, leaf, statistic_names
 
 FEATURES = ("embedding", "weights", *RECIPES)
 COLUMNS = 2**16  # of weights that are read at once
@@ -21,13 +21,14 @@ class Features(NamedTuple):
 
     Attributes:
         name: one of `FEATURES`.
-        meaning: equal where columns mean the same, so that rows may stand below each other.
+        meaning: names of the columns or, of weights, of the tensors that they come from, with
+            shapes; rows may stand below each other where these are equal.
         columns: how many.
         blocks: the columns, in order, as often as it is called.
     """
 
     name: str
-    meaning: Hashable
+    meaning: tuple[str, ...]
     columns: int
     blocks: Blocks
 
@@ -48,14 +49,16 @@ def features_of(name: str, part: Part, embedding: Float[np.ndarray, "rows latent
         ValueError: an unknown name.
     """
     if name == "embedding":
-        return _held(name, embedding)
+        names = tuple(f"latent {number}" for number in range(embedding.shape[1]))
+        return _held(name, names, embedding)
     if name == "weights":
-        shapes = tuple(shape for _, shape, _ in part.shelf.layout.shapes)
-        count = part.shelf.layout.parameters
-        return Features(name, shapes, count, lambda: _weights(part))
+        layout = part.shelf.layout
+        names = tuple(f"{leaf(tensor)} {shape}" for tensor, shape, _ in layout.shapes)
+        return Features(name, names, layout.parameters, lambda: _weights(part))
     if name not in RECIPES:
         raise ValueError(f"features={name}: choose from {', '.join(FEATURES)}")
-    return _held(name, layer_statistics(part, RECIPES[name]))
+    recipe = RECIPES[name]
+    return _held(name, statistic_names(part.shelf.layout, recipe), layer_statistics(part, recipe))
 
 
 def below(features: Sequence[Features]) -> Features | None:
@@ -99,8 +102,10 @@ def coordinates(
     return gram @ (vectors[:, kept] / np.sqrt(values[kept]))
 
 
-def _held(name: str, values: Float[np.ndarray, "rows columns"]) -> Features:
-    return Features(name, values.shape[1], values.shape[1], lambda: iter([values]))
+def _held(
+    name: str, meaning: tuple[str, ...], values: Float[np.ndarray, "rows columns"]
+) -> Features:
+    return Features(name, meaning, values.shape[1], lambda: iter([values]))
 
 
 def _weights(part: Part) -> Iterator[Float[np.ndarray, "rows columns"]]:

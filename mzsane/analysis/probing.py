@@ -6,17 +6,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool
 
-from mzsane.analysis.features import FEATURES, coordinates
-from mzsane.analysis.members import Columns
-from mzsane.analysis.probes import REGRESSORS, Answer, Split, predict, trivial
+from mzsane.analysis.features import coordinates
+from mzsane.analysis.plans import Plan, wanted_of
+from mzsane.analysis.probes import Answer, predict, trivial
+from mzsane.analysis.regressors import REGRESSORS, Split
 from mzsane.analysis.scopes import Inputs, Scope, features_in, scopes_of
 from mzsane.analysis.scores import METRICS, scored
-from mzsane.analysis.targets import Target, constant, targets_of, too_few
+from mzsane.analysis.targets import Target, constant, too_few, untold
 from mzsane.progress import Progress
 from mzsane.zoos import SPLITS
 
 ALIGNED = ("embedding", "weights")  # features that depend on the order of channels
-MOST_FOR_TREES = 10_000  # columns; more take hours
 NAN = float("nan")
 EMPTY: dict[str, Any] = {
     **dict.fromkeys(("scope", "target", "task", "features", "regressor", "metric"), ""),
@@ -27,24 +27,6 @@ EMPTY: dict[str, Any] = {
     "note": "",
 }
 """The columns of the table, in order."""
-
-
-class Plan(NamedTuple):
-    """What is probed, and how.
-
-    Attributes:
-        targets: as in `targets_of`.
-        features: some of `FEATURES`.
-        regressors: some of `REGRESSORS`.
-        resamples: of the bootstrap.
-        seed: of bootstrap and boosting.
-    """
-
-    targets: Sequence[str] | None
-    features: Sequence[str]
-    regressors: Sequence[str]
-    resamples: int
-    seed: int
 
 
 class Case(NamedTuple):
@@ -66,9 +48,10 @@ def probe(inputs: Inputs, plan: Plan, progress: Progress) -> list[dict[str, Any]
 
     Returns:
         A row per scope, target, features, regressor and metric: ``value`` with ``low`` and ``high``
-        (95 %, bootstrap over models); ``choice``, the penalty or number of trees; ``columns`` of
-        the features; how many models and checkpoints each split has; ``note``: why there is no
-        value, or what is to be known of it.
+        (95 %, bootstrap over models); ``choice``, the penalty, number of trees or of steps;
+        ``columns`` of the features; how many models and checkpoints each split has; ``note``: why
+        there is no value, or what is to be known of it. Checkpoints that do not tell a target are
+        left out, and counted in the note of a row that has no features.
 
     Raises:
         ValueError: unknown targets, features or regressors, or nothing can be probed.
@@ -85,22 +68,8 @@ def probe(inputs: Inputs, plan: Plan, progress: Progress) -> list[dict[str, Any]
         progress("probing", done, total)
         rows.extend(found)
     progress("probing", total, total)
-    return rows
-
-
-def wanted_of(plan: Plan, columns: Columns) -> list[Target]:
-    """The targets of a plan; needs no embeddings, so that mistakes can be told before these.
-
-    Raises:
-        ValueError: unknown targets, features or regressors.
-    """
-    for key, given, known in (
-        ("features", plan.features, FEATURES),
-        ("regressors", plan.regressors, REGRESSORS),
-    ):
-        if not given or set(given) - set(known):
-            raise ValueError(f"{key}={list(given)}: choose from {', '.join(known)}")
-    return targets_of(columns, plan.targets)
+    counted = ((case, untold(case.target, inputs.columns, case.scope.rows)) for case in cases)
+    return rows + [_row(case.scope, case.target, note=note) for case, note in counted if note]
 
 
 def _hopeless(target: Target, scope: Scope, inputs: Inputs) -> str:
@@ -142,7 +111,7 @@ class _Seen:
     def by(self, regressor: str, case: Case) -> np.ndarray:
         """The matrix that a regressor is given of the rows of a case."""
         rows = case.rows[self._scope]
-        if regressor == "boosting":
+        if not REGRESSORS[regressor].scaled:
             return self.features.values()[rows]
         if self._kept[0] != rows.tobytes():
             seen = coordinates(self.features, rows, case.split == "train")
@@ -153,19 +122,20 @@ class _Seen:
 def _answered(case: Case, seen: _Seen, plan: Plan) -> list[dict[str, Any]]:
     """Rows of one target from one kind of features, by every regressor."""
     rows = []
+    learned = case.target.values[case.rows][case.split == "train"]
     for regressor in plan.regressors:
         told = {"features": seen.name, "regressor": regressor}
         if seen.features is None:
             note = "columns mean other things in other networks; probed for each kind by itself"
             rows.append(_row(case.scope, case.target, **told, note=note))
-        elif regressor == "boosting" and seen.features.columns > MOST_FOR_TREES:
-            note = f"{seen.features.columns} columns are too many for trees"
-            rows.append(_row(case.scope, case.target, **told, note=note))
-        else:
-            answer = _predicted(case, seen.by(regressor, case), regressor, plan.seed)
-            remark = case.scope.remark if seen.name in ALIGNED else ""
-            columns = seen.features.columns
-            rows.extend(_judged(case, plan, answer, **told, columns=columns, note=remark))
+            continue
+        columns = seen.features.columns
+        if note := REGRESSORS[regressor].refusal(case.target.task, learned, columns):
+            rows.append(_row(case.scope, case.target, **told, columns=columns, note=note))
+            continue
+        answer = _predicted(case, seen.by(regressor, case), regressor, plan.seed)
+        remark = case.scope.remark if seen.name in ALIGNED else ""
+        rows.extend(_judged(case, plan, answer, **told, columns=columns, note=remark))
     return rows
 
 

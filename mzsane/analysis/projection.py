@@ -45,7 +45,8 @@ def _pca(values: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:
     if values.shape[1] < 2:
         values = np.column_stack([values, np.zeros(len(values))])
     fitted = PCA(2, svd_solver="full")
-    points = fitted.fit_transform(values)
+    with np.errstate(divide="ignore", invalid="ignore"):  # shares of no variance, see below
+        points = fitted.fit_transform(values)
     shares = np.nan_to_num(fitted.explained_variance_ratio_)  # of equal embeddings 0 / 0
     names = (f"component {n} ({100 * share:.0f} %)" for n, share in enumerate(shares, start=1))
     return points, tuple(names)

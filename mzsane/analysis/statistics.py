@@ -2,8 +2,13 @@
 
 Three of them are published under one name ("StatNN", "s(W)"); here each has its own. Percentiles
 are linear between neighbours: of n sorted values, percentile p is at place (n - 1) p / 100, counted
-from 0 (type 7 of Hyndman and Fan 1996). The two variances differ by a factor per column, which a
-linear probe of standardised features cannot see.
+from 0 (type 7 of Hyndman and Fan 1996).
+
+Two of them differ in their variances alone, by the factor n / (n - 1) of each set of n weights.
+That scales a column, and no regressor here sees the scale of a column: linear ones and networks get
+them standardised, trees look at the order of values. So ``stats_nfn`` and ``stats_unterthiner``
+give equal numbers by the same regressor; as published they differ by theirs, ``network`` and
+``boosting`` or ``logit_linear``.
 """
 
 from collections.abc import Iterator
@@ -67,6 +72,26 @@ def describe(
     )
 
 
+def statistic_names(layout: Layout, recipe: Recipe) -> tuple[str, ...]:
+    """Names of the columns of `layer_statistics`, such as ``3 bias 1-d: variance``.
+
+    A set of weights is known by its place among all sets and by what it consists of, not by the
+    names of modules, which dropout shifts, nor by its size, on which no statistic depends.
+    """
+    dims = {name: len(shape) for name, shape, _ in layout.shapes}
+    measured = ("mean", "variance", *(f"percentile {p}" for p in recipe.percentiles))
+    return tuple(
+        f"{place} {' + '.join(f'{leaf(name)} {dims[name]}-d' for name in names)}: {what}"
+        for place, names in enumerate(_tensor_sets(layout, recipe.together))
+        for what in measured
+    )
+
+
+def leaf(name: str) -> str:
+    """The name of a tensor within its module."""
+    return name.rpartition(".")[2]
+
+
 def weight_sets(layout: Layout, together: bool) -> list[list[slice]]:
     """Where in a flat vector each set of weights lies that is described by itself.
 
@@ -74,17 +99,25 @@ def weight_sets(layout: Layout, together: bool) -> list[list[slice]]:
         layout: of the vector.
         together: a set for each layer of tokens, or for each tensor, tokens or not.
     """
-    sizes = {name: int(np.prod(shape)) for name, shape, _ in layout.shapes}
-    spans = {
-        name: slice(start, start + sizes[name])
-        for name, start in layout.offsets.items()
-        if name.rpartition(".")[2] not in RUNNING and sizes[name]
-    }
+    sizes = _sizes(layout)
+    return [
+        [slice(layout.offsets[name], layout.offsets[name] + sizes[name]) for name in names]
+        for names in _tensor_sets(layout, together)
+    ]
+
+
+def _tensor_sets(layout: Layout, together: bool) -> list[list[str]]:
+    sizes = _sizes(layout)
+    trained = [name for name in layout.offsets if leaf(name) not in RUNNING and sizes[name]]
     if not together:
-        return [[span] for span in spans.values()]
+        return [[name] for name in trained]
     layers = ([piece.name for piece in layer.pieces] for layer in layout.layers)
-    sets = ([spans[name] for name in names if name in spans] for names in layers)
-    return [spans for spans in sets if spans]
+    sets = ([name for name in names if name in trained] for names in layers)
+    return [names for names in sets if names]
+
+
+def _sizes(layout: Layout) -> dict[str, int]:
+    return {name: int(np.prod(shape)) for name, shape, _ in layout.shapes}
 
 
 def _of_rows(

@@ -53,9 +53,11 @@ def targets_of(columns: Columns, wanted: Sequence[str] | None) -> list[Target]:
         there = ", ".join((HYPERPARAMETERS, DATASET, *sorted(columns)))
         raise ValueError(f"target {unknown[0]}: no checkpoint has it; there is: {there}")
     targets = [_target(name, columns[name]) for name in names if name in columns]
+    explicit = {
+        name for one in wanted or () if one != HYPERPARAMETERS for name in _expanded(one, columns)
+    }
     for target in targets:
-        explicit = wanted is not None and target.name in wanted
-        if explicit and (reason := constant(target, target.known)):
+        if target.name in explicit and (reason := constant(target, target.known)):
             raise ValueError(f"target {target.name}: {reason}; name one that varies")
     varying = [target for target in targets if not constant(target, target.known)]
     if not varying:
@@ -81,6 +83,17 @@ def too_few(target: Target, columns: Columns, rows: Bool[np.ndarray, " rows"]) -
         if models < least:
             return f"{models} models in the {split} split, {least} are needed"
     return ""
+
+
+def untold(target: Target, columns: Columns, rows: Bool[np.ndarray, " rows"]) -> str:
+    """How many of these rows do not tell a target, and the sources that never do; empty if none."""
+    missing = rows & ~target.known
+    if not missing.any():
+        return ""
+    telling = set(columns["source"][rows & target.known])
+    silent = sorted(set(columns["source"][missing]) - telling)
+    whole = f", among them all of {', '.join(silent)}" if silent else ""
+    return f"{missing.sum()} of {rows.sum()} checkpoints do not tell it and are left out{whole}"
 
 
 def _expanded(name: str, columns: Columns) -> list[str]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PANELS = 6
 _PANEL = (4.2, 3.2)  # inches
 _DOT = {"s": 12, "linewidths": 0, "alpha": 0.8}
-_UNKNOWN = "#bbbbbb"
+_GREY, _OTHERS, _UNKNOWN = "#bbbbbb", "others", "not known"
 
 
 def latent_map(
@@ -57,7 +57,9 @@ def latent_map(
 
 def _numbers(panel: "matplotlib.axes.Axes", points: np.ndarray, column: np.ndarray) -> None:
     known = np.isfinite(column.astype(float))
-    panel.scatter(*points[~known].T, color=_UNKNOWN, **_DOT)
+    if not known.all():
+        panel.scatter(*points[~known].T, color=_GREY, label=_UNKNOWN, **_DOT)
+        panel.legend(loc="best", framealpha=0.7, markerscale=1.5)
     dots = panel.scatter(*points[known].T, c=column[known], cmap="viridis", **_DOT)
     panel.figure.colorbar(dots, ax=panel, pad=0.02)
 
@@ -67,7 +69,9 @@ def _texts(panel: "matplotlib.axes.Axes", points: np.ndarray, column: np.ndarray
     frequent = names[np.argsort(-counts, kind="stable")][: len(COLOURS) - 1].tolist()
     rest = ~np.isin(column, frequent)
     if rest.any():
-        panel.scatter(*points[rest].T, color=_UNKNOWN, label="others", **_DOT)
+        unlike = {_OTHERS: len(names) > len(frequent), _UNKNOWN: (column == "").any()}
+        label = " or ".join(name for name, there in unlike.items() if there)
+        panel.scatter(*points[rest].T, color=_GREY, label=label, **_DOT)
     for name, colour in zip(frequent, COLOURS, strict=False):
         panel.scatter(*points[column == name].T, color=colour, label=name, **_DOT)
     panel.legend(loc="best", framealpha=0.7, markerscale=1.5)

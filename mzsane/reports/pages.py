@@ -67,7 +67,8 @@ def terminal_page(sheets: Sequence[Sheet]) -> "rich.console.Group":
             continue
         body = Table(title=Text(sheet.title), title_justify="left")
         for number, name in enumerate(sheet.header):
-            body.add_column(Text(name), justify="right" if number else "left")
+            # folded where the terminal is narrow, because rich would cut words otherwise
+            body.add_column(Text(name), justify="right" if number else "left", overflow="fold")
         for cells in sheet.lines:
             body.add_row(*map(Text, cells))
         drawn += [body, *map(Text, sheet.remarks)]

@@ -14,6 +14,7 @@ SCALES = {
     "accuracy": "accuracy: share of right answers.",
 }
 GUESS = "no features"
+BY = {"linear": "", "logit_linear": "logit-linear", "network": "network", "boosting": "trees"}
 TWINS = {"stats_unterthiner", "stats_nfn"}
 _CONSTANT = re.compile(r"constant (\(.*\))(.*)")
 
@@ -56,11 +57,10 @@ def _reading(rows: Sequence[Row], metrics: Sequence[str]) -> Iterator[str]:
     )
     yield " ".join(SCALES[metric] for metric in metrics)
     yield f"{GUESS}: the mean of the training models, or their most frequent class."
-    linear = {str(row["features"]) for row in rows if row["regressor"] == "linear"}
-    if linear >= TWINS:
+    if {str(row["features"]) for row in rows} >= TWINS:
         yield (
-            f"{' and '.join(sorted(TWINS))} differ in the divisor of their variances, which a "
-            "linear probe cannot see."
+            f"{' and '.join(sorted(TWINS))} differ in the divisor of their variances, which scales "
+            "columns; no probe sees the scale of a column."
         )
 
 
@@ -68,7 +68,8 @@ def _method(row: Row) -> str:
     """What is predicted from, and by what where it is not a linear model."""
     if row["features"] == "none":
         return GUESS
-    return f"{row['features']}" if row["regressor"] == "linear" else f"{row['features']}, trees"
+    by = BY[str(row["regressor"])]
+    return f"{row['features']}, {by}" if by else f"{row['features']}"
 
 
 def _cell(row: Row) -> str:

@@ -6,6 +6,7 @@ from mzsane.reports.pages import Sheet
 from mzsane.reports.tables import Row, grouped
 
 SHOWN = 20  # copies in a page; the CSV has all
+SHARES = ("precision", "recall", "neighbours", "parents")  # of a guessed lineage
 
 
 def search_sheets(
@@ -58,17 +59,11 @@ def _copies(rows: Sequence[Row]) -> Sheet:
 
 
 def _lineage(rows: Sequence[Row]) -> Sheet:
-    header = (
-        "architecture", "checkpoints", "models", "trajectories guessed", "precision", "recall",
-        "neighbours", "parents",
-    )  # fmt: skip
-    lines = tuple(
-        (
-            str(row["architecture"]),
-            *(f"{row[name]}" for name in ("checkpoints", "models", "trajectories")),
-            *(f"{row[name]:.3f}" for name in ("precision", "recall", "neighbours", "parents")),
-        )
-        for row in rows
+    header = ("network", *(str(row["architecture"]) for row in rows))
+    lines = (
+        *((name, *(f"{row[name]}" for row in rows)) for name in ("checkpoints", "models")),
+        ("trajectories guessed", *(f"{row['trajectories']}" for row in rows)),
+        *((name, *(f"{row[name]:.3f}" for row in rows)) for name in SHARES),
     )
     remarks = (
         "Guessed from weights alone and compared with the zoo's names and epochs; lineage.csv has "

@@ -7,7 +7,8 @@ from sklearn.metrics import r2_score
 
 from mzsane.analysis import Inputs, Plan, probe
 from mzsane.analysis.features import Features, below, coordinates, features_of
-from mzsane.analysis.probes import PENALTIES, Split, predict
+from mzsane.analysis.probes import predict
+from mzsane.analysis.regressors import PENALTIES, REGRESSORS, Split
 from mzsane.analysis.scores import METRICS, kendall, r2, scored
 from mzsane.analysis.targets import targets_of
 from mzsane.progress import silent
@@ -27,7 +28,7 @@ def split(x, y):
 
 
 def features(values):
-    return Features("x", 0, values.shape[1], lambda: iter(np.array_split(values, 3, axis=1)))
+    return Features("x", (), values.shape[1], lambda: iter(np.array_split(values, 3, axis=1)))
 
 
 class FakeParts:
@@ -47,6 +48,12 @@ class FakeParts:
 
     def inputs(self, **columns):
         return Inputs([self.part], self.columns | columns, self.embedding)
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    """What networks learn is not asked for here."""
+    monkeypatch.setattr("mzsane.analysis.regressors.network.STEPS", 60)
 
 
 @pytest.fixture
@@ -84,9 +91,10 @@ def test_ridge_equals_the_closed_form_with_the_penalty_that_validation_likes_bes
     np.testing.assert_allclose(answer.predicted, expected, rtol=1e-8)
 
 
-@pytest.mark.parametrize("regressor", ["linear", "boosting"])
+@pytest.mark.parametrize("regressor", REGRESSORS)
 def test_a_choice_never_depends_on_test_models(regressor):
     x, y = data()
+    y = 1 / (1 + np.exp(-y))
     train, validation = split(x, y)
     first = predict(regressor, "regression", train, validation, x[70:])
     other = predict(regressor, "regression", train, validation, x[70:] * 9 + 1)
@@ -192,10 +200,12 @@ def test_unknown_values_are_left_out(zoo):
     assert total == 30
 
 
-@pytest.mark.parametrize("regressor", ["linear", "boosting"])
+@pytest.mark.parametrize("regressor", REGRESSORS)
 def test_all_kinds_of_features_are_probed(zoo, regressor):
     names = ["embedding", "weights", "stats_unterthiner", "stats_nfn", "stats_sane"]
-    rows = probe(zoo.inputs(), Plan(["planted"], names, [regressor], 0, 0), silent)
+    share = 1 / (1 + np.exp(-zoo.columns["planted"]))
+    plan = Plan(["planted"], names, [regressor], 0, 0)
+    rows = probe(zoo.inputs(planted=share), plan, silent)
     assert {row["features"] for row in rows} == {"none", *names}
     assert all(np.isfinite(row["value"]) for row in rows if row["metric"] == "r2")
 
@@ -237,7 +247,7 @@ def test_too_few_models_are_told_with_their_split(zoo):
     ("plan", "message"),
     [
         (PLAN._replace(features=["stats"]), r"features=\['stats'\]: choose from embedding"),
-        (PLAN._replace(regressors=["net"]), r"regressors=\['net'\]: choose from linear, boosting"),
+        (PLAN._replace(regressors=["net"]), r"regressors=\['net'\]: choose from linear, logit_"),
     ],
 )
 def test_unknown_features_and_regressors_are_refused(zoo, plan, message):

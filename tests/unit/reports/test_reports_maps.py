@@ -2,9 +2,12 @@
 
 import json
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.image import imread
 from rich.console import Console
 
@@ -18,6 +21,8 @@ from mzsane.reports import (
     terminal_page,
     write_page,
 )
+from mzsane.reports.canvas import COLOURS
+from mzsane.reports.search import SHARES
 from mzsane.reports.tables import ABSENT
 
 POINTS = np.array([[0.0, 1.0], [2.0, -1.0], [0.5, 0.5]])
@@ -44,6 +49,66 @@ def test_the_page_of_a_map_holds_its_data_and_loads_nothing(tmp_path):
     assert not re.search(r"https?:|//[a-z]|\bsrc=|\bhref=|@import|url\(|fetch|XMLHttp", page)
     assert "default-src 'none'" in page
     assert page.count("</script>") == 2  # the zoo's text ends none
+
+
+KINDS = [f"k{n}" for n in range(30)]
+DOM = """
+const made = () => ({
+  style: {}, parts: [], append(...more) { this.parts.push(...more); }, addEventListener() {},
+  replaceChildren() { this.parts = []; },
+  add(option) { if (option.chosen) this.value = option.value; },
+  getBoundingClientRect: () => ({ width: 100, height: 100, left: 0, top: 0 }),
+  getContext: () => ({ scale() {}, beginPath() {}, arc() {}, fill() {} }),
+});
+class Option { constructor(text, value, _, chosen) { Object.assign(this, { value, chosen }); } }
+const elements = {}, window = { addEventListener() {} };
+const document = { getElementById: id => elements[id] ??= made(), createElement: made };
+"""
+TEXTS = """
+const texts = elements.legend.parts.map(part => part.parts ? part.parts.at(-1) : part);
+console.log(JSON.stringify(texts));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node runs the page's script")
+@pytest.mark.parametrize(
+    ("column", "legend"),
+    [
+        (np.array(["a", "", "a"]), ["a", "not known"]),
+        (np.array(["a", "b", "a"]), ["a", "b"]),
+        (np.array([0.25, np.nan, 1.0]), ["0.25", None, "1", " ", "not known"]),
+        (np.array([1, 2, 3]), ["1", None, "3", " "]),
+        (np.full(3, np.nan), ["not known"]),
+        (np.array(KINDS), [*KINDS[: len(COLOURS)], "others"]),
+    ],
+)
+def test_the_legend_of_the_page_tells_what_grey_is(tmp_path, column, legend):
+    latent_page(np.zeros((len(column), 2)), {"it": column}, tmp_path / "map.html")
+    page, data = embedded(tmp_path / "map.html")
+    given = f"elements.data = {{ textContent: {json.dumps(json.dumps(data))} }};"
+    script = page.rpartition("<script>")[2].partition("</script>")[0]
+    told = subprocess.run(
+        ["node", "-e", DOM + given + script + TEXTS], text=True, capture_output=True, timeout=60
+    )
+    assert told.returncode == 0, told.stderr
+    assert [text or None for text in json.loads(told.stdout)] == legend
+
+
+def test_the_legends_of_a_map_tell_what_grey_is(tmp_path, monkeypatch):
+    labels, legend = [], Axes.legend
+
+    def noted(axes, **how):
+        labels.append(axes.get_legend_handles_labels()[1][0])
+        return legend(axes, **how)
+
+    monkeypatch.setattr(Axes, "legend", noted)
+    points, names = np.zeros((9, 2)), np.array([f"k{n}" for n in range(9)])
+    columns = {
+        "numbers": np.array([np.nan, *range(8)]), "whole": np.arange(9), "names": names,
+        "both": np.where(names == "k8", "", names), "known": np.array(["a", "", *["b"] * 7]),
+    }  # fmt: skip
+    latent_map(points, columns, tmp_path / "map.png")
+    assert labels == ["not known", "others", "others or not known", "not known"]
 
 
 def test_a_map_is_drawn_for_texts_numbers_and_what_is_missing(tmp_path):
@@ -113,13 +178,13 @@ def test_equal_reasons_for_what_is_missing_are_one_remark():
     )
 
 
-def test_baselines_that_a_linear_probe_cannot_tell_apart_are_said_to_be():
+def test_baselines_that_no_probe_can_tell_apart_are_said_to_be():
     both = [probed(features=name) for name in ("stats_nfn", "stats_unterthiner")]
     told = [
-        any("a linear probe cannot see" in r for r in probe_sheets(rows)[0].remarks)
+        any("no probe sees the scale" in r for r in probe_sheets(rows)[0].remarks)
         for rows in (both, both[:1], [{**row, "regressor": "boosting"} for row in both])
     ]
-    assert told == [True, False, False]
+    assert told == [True, False, True]
 
 
 def test_a_table_of_probes_is_whole_on_a_narrow_terminal():
@@ -128,6 +193,25 @@ def test_a_table_of_probes_is_whole_on_a_narrow_terminal():
     with console.capture() as caught:
         console.print(terminal_page(probe_sheets(rows)))
     assert "0.500 [-11.846, 0.600]" in caught.get()
+    assert "\N{HORIZONTAL ELLIPSIS}" not in caught.get()
+
+
+def test_a_lineage_is_whole_on_a_narrow_terminal():
+    row = {"checkpoints": 1200, "models": 400, "trajectories": 401, **dict.fromkeys(SHARES, 0.5)}
+    kinds = [{"architecture": name, **row} for name in ("cnn", "resnet18", "vit")]
+    console = Console(width=80)
+    with console.capture() as caught:
+        console.print(terminal_page(search_sheets([], None, kinds)))
+    told = caught.get()
+    assert all(name in told for name in ("trajectories guessed", "resnet18", *SHARES))
+    assert "\N{HORIZONTAL ELLIPSIS}" not in told
+
+
+def test_no_word_is_cut_however_narrow_the_terminal():
+    sheet = Sheet("t", ("extraordinarily", "longwinded"), (("incomprehensible", "1"),))
+    console = Console(width=16)
+    with console.capture() as caught:
+        console.print(terminal_page([sheet]))
     assert "\N{HORIZONTAL ELLIPSIS}" not in caught.get()
 
 
@@ -140,7 +224,8 @@ def test_a_search_is_told_with_and_without_copies():
     found = search_sheets([near], [copy], [{"architecture": "cnn", **counts, **shares}])
     assert found[0].lines == (("1", "0.5000", "s:m@3", "test", "90.0"),)
     assert found[1].lines == (("near", "s:m@3", "s:m@3", "1.00e-02"),)
-    assert len(found[2].header) == len(found[2].lines[0]) == 8
+    assert found[2].header == ("network", "cnn")
+    assert found[2].lines[2:4] == (("trajectories guessed", "3"), ("precision", "0.500"))
     assert search_sheets([], [], [])[0].remarks == ("none",)
     assert search_sheets([], None, []) == []
 
