@@ -208,7 +208,8 @@ def test_two_processes_end_where_one_does(runs, name):
 def test_figures_are_those_of_one_process(runs, name):
     _, ranks, one = runs
     expected = one(name)["metrics"]
-    names = {n for n in expected if n.startswith(("val/r2", "val/mse", "train/share"))}
+    shown = ("val/r2", "val/mse", "val/contrastive", "train/share")
+    names = {n for n in expected if n.startswith(shown)}
     assert len(names) >= 6
     for rank in ranks:
         assert rank[name]["metrics"].keys() == expected.keys()
