@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     if options.threads:
         torch.set_num_threads(options.threads)
-    settings = Settings(options.seed, options.repeats, options.device)
+    settings = Settings(options.seed, options.repeats, options.device, options.candidates)
     for name in options.names or BENCHMARKS:
         measure(name, BENCHMARKS[name], settings, options.folder)
 
@@ -42,6 +42,9 @@ def _parser() -> argparse.ArgumentParser:
     # where cores are shared, threads wait for each other and short work seems slow: take one
     parser.add_argument("--threads", type=int, help="of torch (default: one a core)")
     parser.add_argument("--device", default="cpu", help="of the training step (default cpu)")
+    parser.add_argument(
+        "--candidates", type=int, default=12, help="of a selection (default 12; published 200)"
+    )
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where results go")
     return parser
 

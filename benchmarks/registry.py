@@ -7,6 +7,7 @@ from benchmarks import (
     alignment,
     losses,
     sampling,
+    selecting,
     startup,
     step,
     storing,
@@ -28,6 +29,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "waiting": waiting.run,
     "startup": startup.run,
     "sampling": sampling.run,
+    "selecting": selecting.run,
 }
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import subprocess
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,11 +26,13 @@ class Settings(NamedTuple):
         seed: of all random inputs.
         repeats: of each measurement; slow references are repeated less.
         device: where training steps run.
+        candidates: of a selection, each of which takes seconds.
     """
 
     seed: int = 0
     repeats: int = 7
     device: str = "cpu"
+    candidates: int = 12
 
     @property
     def few(self) -> int:
@@ -78,6 +81,7 @@ def write(
     document = {
         "benchmark": name,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
         "settings": settings._asdict(),
         "machine": machine(settings.device),
         "measurements": [measurement.to_dict() for measurement in measurements],
@@ -112,6 +116,18 @@ def machine(device: str = "cpu") -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
+
+
+def commit() -> str | None:
+    """What was measured, with ``-dirty`` where files differ from it; None outside of a checkout."""
+    command = ("git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+    try:
+        told = subprocess.run(
+            command, cwd=FOLDER.parent, capture_output=True, text=True, check=True
+        )
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return None
+    return told.stdout.strip()
 
 
 def _cells(measurement: Measurement) -> tuple[str, ...]:

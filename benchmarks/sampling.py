@@ -1,4 +1,4 @@
-"""Embed one ResNet-18, draw and decode one from five anchors, select among streamed candidates."""
+"""Embed one ResNet-18; draw one from five anchors and decode it."""
 
 from collections.abc import Mapping
 
@@ -14,18 +14,16 @@ from benchmarks.results import Measurement, Settings
 from benchmarks.steps import SMALL
 from benchmarks.timing import Spread, seconds
 from mzsane.models import Sane
-from mzsane.populations import Population
-from mzsane.sampling import KDE, Anchors, Selection, decode_models, encode_states, select
+from mzsane.sampling import KDE, Anchors, decode_models, encode_states
 from mzsane.tokens import Layout
 
 ANCHORS = 5
 TOKENS = 2048  # of the reference, whose time is scaled to all
 WINDOW, HALO = 152, 12  # 128 tokens of content
-CANDIDATES = 6  # memory does not grow with them, and each takes seconds
 
 
 def run(settings: Settings) -> list[Measurement]:
-    """Seconds and memory of embedding, drawing, decoding and selecting."""
+    """Seconds of embedding, drawing and decoding; memory of embedding."""
     layout = Layout.of(state_of(RESNET18, settings.seed), RESNET18_TOKEN)
     anchors, model = random_anchors(layout, settings.seed), autoencoder(settings.seed)
     generator = torch.Generator().manual_seed(settings.seed)
@@ -41,19 +39,15 @@ def run(settings: Settings) -> list[Measurement]:
     plain = plain.times(1e3 * layout.num_tokens / TOKENS)
     embedding = seconds(lambda: embed(layout, model, settings.seed), settings.few)
     decoding = seconds(lambda: decode_models(model, drawn, anchors, WINDOW, HALO), settings.few)
-    memory = [Spread.of([peak_memory(work, settings.seed)]) for work in (embedded, selected)]
+    memory = Spread.of([peak_memory(embedded, settings.seed)])
     size = f"{layout.num_tokens:,} x {SMALL.latent} latents, {ANCHORS} anchors"
     note = f"one scikit-learn estimator a token; measured on {TOKENS:,} tokens and scaled"
     what = f"{SMALL.name}, windows of {WINDOW} with a halo of {HALO}"
-    stream = f"among {CANDIDATES} here; however many are drawn, as only the best are kept"
     return [
         Measurement("embed a ResNet-18", "s", embedding, None, 3, what),
-        Measurement("peak memory of it", "GB", memory[0], None, 0.8),
+        Measurement("peak memory of it", "GB", memory, None, 0.8),
         Measurement(f"draw {size}", "ms", own, plain, 50, note),
         Measurement("decode a ResNet-18", "s", decoding, None, 5, what),
-        Measurement(
-            "peak memory of selecting among candidates", "GB", memory[1], None, 1.5, stream
-        ),
     ]
 
 
@@ -91,21 +85,6 @@ def stacked(state: Mapping[str, Tensor], models: int) -> dict[str, Tensor]:
 def embedded(seed: int) -> None:
     """`embed` with all it needs, for a process of its own."""
     embed(Layout.of(state_of(RESNET18, seed), RESNET18_TOKEN), autoencoder(seed), seed)
-
-
-def selected(seed: int) -> None:
-    """A selection of decoded models, for a process of its own."""
-    layout = Layout.of(state_of(RESNET18, seed), RESNET18_TOKEN)
-    selection = Selection(KDE("token"), CANDIDATES, CANDIDATES // 2)
-    select(
-        autoencoder(seed), random_anchors(layout, seed), selection, norm,
-        torch.Generator().manual_seed(seed), WINDOW, HALO,
-    )  # fmt: skip
-
-
-def norm(population: Population) -> Float[Tensor, " models"]:
-    """Any number of each model."""
-    return population.tensors["conv1.weight"].flatten(1).norm(dim=1)
 
 
 def plain_draw(latents: Tensor, seed: int) -> Tensor:

@@ -1,16 +1,18 @@
 """Benchmarks list, repeat and write; what they measure is never asserted."""
 
 import json
+import re
 import subprocess
 import sys
 import time
+from datetime import datetime
 
 import pytest
 import torch
 from omegaconf import OmegaConf
 
 from benchmarks import __main__ as command
-from benchmarks import startup, step, steps, waiting
+from benchmarks import selecting, startup, step, steps, waiting
 from benchmarks.inputs import CNN3, RESNET18_TOKEN
 from benchmarks.registry import BENCHMARKS
 from benchmarks.results import Measurement, Settings, table, write
@@ -67,6 +69,8 @@ def test_a_benchmark_writes_its_measurements_and_its_machine(tmp_path, capsys, m
     document = json.loads((tmp_path / "fake.json").read_text())
     assert (document["benchmark"], document["settings"]["seed"]) == ("fake", 3)
     assert {"cpu", "cores", "threads", "load", "torch"} <= document["machine"].keys()
+    assert re.fullmatch(r"[0-9a-f]{12}(-dirty)?", document["commit"])
+    assert datetime.fromisoformat(document["date"]).tzinfo
     first, _, alone = document["measurements"]
     assert first["mzsane"] == {"median": 2.0, "min": 1.0, "max": 6.0, "repeats": 3}
     assert (first["ratio"], first["unit"], first["target"]) == (2.0, "ms", 3.0)
@@ -160,6 +164,19 @@ def test_a_batch_that_does_not_fit_is_left_out_and_said(monkeypatch, capsys):
 def test_waiting_for_windows_is_a_share_of_the_time():
     measured = waiting.measure(TINY, "float32", Settings(repeats=1), CNN3, RESNET18_TOKEN)
     assert 0 < measured.mzsane.median < 100
+
+
+def test_a_selection_says_how_many_candidates_it_ran_and_measures_memory_of_few_and_all(
+    monkeypatch,
+):
+    asked = []
+    monkeypatch.setattr(selecting, "selected", lambda seed, n, after: [after() for _ in range(n)])
+    monkeypatch.setattr(selecting, "peak_memory", lambda work, *given: asked.append(given) or 1.0)
+    each, *memory = selecting.run(Settings(seed=3, candidates=9))
+    assert "9 candidates run" in each.note
+    assert each.mzsane.repeats == 8  # the first warms up
+    assert asked == [(3, 4), (3, 9)]
+    assert [row.name.rpartition(" ")[2] for row in memory] == ["4", "9"]
 
 
 def test_leaving_after_the_first_step_is_a_setting_of_the_command():

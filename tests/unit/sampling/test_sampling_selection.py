@@ -2,12 +2,14 @@
 
 import weakref
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mzsane.sampling import KDE, Gaussian, Sampler, Selection
+from mzsane.sampling import KDE, Gaussian, Sampler, Selection, encode_rows, select
+from mzsane.sampling import selecting as selecting_module
 from mzsane.sampling.selection import keep_best
 
 LAYERS = torch.tensor([0, 0, 1])
@@ -82,6 +84,27 @@ def test_what_does_not_survive_is_not_held():
             assert len(alive) <= 2  # this one and the one before
 
     assert len(keep_best(stream(), level, 3).scores) == 3
+
+
+@pytest.mark.parametrize("candidates", [4, 12])
+def test_decoded_candidates_are_let_go_however_many_there_are(
+    resnet_shelf, small_sane, candidates, monkeypatch
+):
+    """One at a time: when a candidate is judged, no earlier one is in memory."""
+    monkeypatch.setattr(selecting_module, "TOGETHER", 1)
+    model = small_sane(resnet_shelf.layout.d_token)
+    anchors = encode_rows(model, resnet_shelf, np.arange(3), 16, 2)
+    alive, largest = weakref.WeakSet(), []
+
+    def judge(population):
+        alive.update(population.tensors.values())
+        largest.append(len(alive))
+        return population.tensors["conv1.weight"].flatten(1).sum(1)
+
+    generator = torch.Generator().manual_seed(0)
+    select(model, anchors, Selection(Gaussian(), candidates, 2), judge, generator, 16, 2)
+    assert len(largest) == candidates
+    assert max(largest) == len(resnet_shelf.layout.shapes)
 
 
 def test_a_candidate_without_a_score_never_survives_and_is_counted():
