@@ -19,13 +19,7 @@ from mzsane.evaluation.workshop import Workshop
 from mzsane.images import ImageSet
 from mzsane.models import Sane
 from mzsane.progress import Progress, silent
-from mzsane.sampling import (
-    Conditioning,
-    Sampler,
-    Selection,
-    conditioning_of,
-    warn_if_idle,
-)
+from mzsane.sampling import Conditioning, Sampler, Selection, conditioning_of, warn_if_idle
 from mzsane.stores import TokenStore
 
 LOG = logging.getLogger(__name__)
