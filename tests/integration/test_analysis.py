@@ -9,9 +9,11 @@ import sys
 import time
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 import torch
 
+from mzsane.analysis.parts import read_part
 from mzsane.architectures import Architecture
 from mzsane.models import Card, Sane
 
@@ -102,6 +104,71 @@ def test_embed_leaves_vectors_maps_and_layers(done):
         assert (run / name).stat().st_size > 0, name
 
 
+def test_parquet_holds_what_npz_holds(done, zoo):
+    _, run = done("embed", "format=parquet", "levels=model", "map=null", "per_layer=false")
+    (path,) = (run / "embeddings" / "model").glob("*.parquet")
+    table = pyarrow.parquet.read_table(path)
+    provenance = json.loads((run / "embeddings" / "provenance.json").read_text())
+    assert json.loads(table.schema.metadata[b"mzsane"]) == provenance
+    columns, embedding = read_part(path)
+    assert embedding.shape == (2 * MODELS + 1, 6)
+    np.testing.assert_array_equal(np.array(table["embedding"].to_pylist(), np.float32), embedding)
+    assert np.ptp(embedding, axis=0).min() > 0
+    known = {(row["model"], int(row["epoch"])): float(row["test_acc"])
+             for row in rows_of(zoo / "properties.csv")}  # fmt: skip
+    rows = zip(*(columns[name].tolist() for name in ("model", "epoch", "test_acc")), strict=True)
+    found = {(model, epoch): value for model, epoch, value in rows if model != "copy"}
+    assert found == pytest.approx(known)
+
+
+def test_parquet_without_pyarrow_ends_in_one_sentence_before_anything_is_embedded(start, tmp_path):
+    missing = "import sys; sys.modules['pyarrow'] = None; from mzsane.embed import main; main()"
+    run = start("embed", tmp_path / "run", "format=parquet", program=("-c", missing))
+    errors = run.communicate(timeout=100)[1]
+    assert run.returncode == 1
+    (sentence,) = [line for line in errors.splitlines() if line.startswith("mzsane: ")]
+    assert "format=parquet needs pyarrow, which is not installed; pip install" in sentence
+    assert "Traceback" not in errors
+    assert not list((tmp_path / "run").glob("embeddings/model/*"))
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """Two kinds of networks, the larger trained on two image sets, one of which tells nothing."""
+    folder = tmp_path_factory.mktemp("mixed")
+    cnn = Architecture("mzsane.architectures.CNN", {}, (1, 28, 28), 10)
+    rows = ["model,epoch,test_acc,dataset::name"]
+    for number in range(120):
+        kind, shift = ((cnn, 0.0), (MLP, 0.0), (MLP, 1.0))[number % 3]
+        state = {name: w + shift for name, w in kind.build(number).state_dict().items()}
+        torch.save(state, folder / f"net{number:02d}_epoch1.pt")
+        name = ("", "digits", "shapes")[number % 3]
+        rows.append(f"net{number:02d},1,{0.3 + number / 200:.3f},{name}")
+    (folder / "properties.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def test_probe_tells_image_sets_and_architectures_of_a_mixed_zoo_apart(done, mixed):
+    targets = ["targets=[dataset,architecture]", "features=embedding", "regressors=linear"]
+    told, run = done("probe", f"zoo.path={mixed}", *targets, "resamples=0")
+    rows = [row for row in rows_of(run / "probes.csv") if row["scope"] == "all"]
+    values = {(r["target"], r["features"]): float(r["value"]) for r in rows if r["metric"]}
+    for target in ("dataset::name", "architecture"):
+        assert values[target, "embedding"] > values[target, "none"], values
+    assert "40 of 120 checkpoints do not tell it and are left out" in told
+
+
+def test_probe_takes_the_published_regressors_and_names_without_brackets(done):
+    regressors = "regressors=[logit_linear,network,boosting]"
+    told, run = done("probe", "targets=test_acc", "features=stats_sane", regressors, "resamples=0")
+    found = {row["regressor"]: row for row in rows_of(run / "probes.csv") if row["metric"] == "r2"}
+    assert set(found) == {"mean", "logit_linear", "network", "boosting"}
+    values = {name: float(row["value"]) for name, row in found.items()}
+    assert min(values.values()) == values["mean"], values
+    assert "stats_sane, logit-linear" in told
+    assert "stats_sane, network" in told
+
+
 def test_probe_finds_what_weights_tell_and_says_what_does_not_vary(done):
     told, run = done("probe", "resamples=20", "features=[embedding,stats_sane]")
     rows = rows_of(run / "probes.csv")
@@ -138,14 +205,21 @@ from mzsane.analysis import members, streaming
 members.CHUNK_MODELS = 20
 embed = streaming.embed
 streaming.embed = lambda *a: (time.sleep({pause}), embed(*a))[1]
-from mzsane.embed import main
+from mzsane.{name} import main
 main()
 """
 
 
-def test_an_interrupted_embedding_goes_on_where_it_was(start, tmp_path):
-    folder, program = tmp_path / "run", ("-c", SLOW.format(pause=0.7))
-    run = start("embed", folder, "map=null", "per_layer=false", program=program)
+@pytest.mark.parametrize(
+    ("name", "overrides"),
+    [
+        ("embed", ["map=null", "per_layer=false"]),
+        ("probe", ["targets=test_acc", "features=embedding"]),
+    ],
+)
+def test_an_interrupted_embedding_goes_on_where_it_was(start, tmp_path, name, overrides):
+    folder, program = tmp_path / "run", ("-c", SLOW.format(name=name, pause=0.7))
+    run = start(name, folder, *overrides, program=program)
     model = folder / "embeddings" / "model"
     while not list(model.glob("*.00001.npz")):
         assert run.poll() is None, run.communicate()
@@ -156,8 +230,8 @@ def test_an_interrupted_embedding_goes_on_where_it_was(start, tmp_path):
     kept = {path.name: path.stat().st_mtime_ns for path in model.iterdir()}
     assert len(kept) < 5
     assert not (folder / "summary.md").exists()
-    program = ("-c", SLOW.format(pause=0))
-    run = start("embed", folder, "map=null", "per_layer=false", program=program)
+    program = ("-c", SLOW.format(name=name, pause=0))
+    run = start(name, folder, *overrides, program=program)
     assert run.wait(timeout=100) == 0
     now = {path.name: path.stat().st_mtime_ns for path in model.iterdir()}
     assert len(now) == 5
@@ -169,6 +243,7 @@ def test_an_interrupted_embedding_goes_on_where_it_was(start, tmp_path):
     [
         ("probe", ["targets=[acuracy]"], "target acuracy: no checkpoint has it; there is: "),
         ("search", ["query=net3@2"], "neither a file nor a checkpoint of the zoo; did you mean"),
+        ("probe", ["targets=3"], "targets=3: give a name, or several as targets=[one,other]"),
         ("embed", ["levels=[layer]"], "a map is drawn of level model"),
         ("embed", ["map=umap"], "map=umap: choose from pca, tsne"),
         ("embed", ["colours=[acuracy]"], "colours: no checkpoint has acuracy; there is: "),

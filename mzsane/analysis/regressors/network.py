@@ -30,7 +30,8 @@ def network(
     Published for StatNN are 1,000 units, batches of 8, 50 epochs and features as they are; here 256
     units, batches of 32 that are drawn with replacement, 1,000 steps at most and standardised
     features, so that a zoo takes seconds. Weights are He's (arXiv:1502.01852), those of the last
-    layer 0, so that the first guess is the mean of the training models. The seed draws weights and batches.
+    layer 0, so that the first guess is the mean of the training models. The seed draws weights and
+    batches.
     """
     scale = np.sqrt(np.square(train.x).mean())  # 1, but in coordinates of a span
     x, known, unknown = (
