@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mzsane.architectures import Architecture
 from mzsane.evaluation.distances import Nearest, nearest, sorted_features
 from mzsane.populations import Population
 from mzsane.stores import Shelf
-from mzsane.symmetry import Matcher
+from mzsane.symmetry import Faces, Facing, Matcher, facing_distances
 from mzsane.tokens import Layout
 
 
@@ -41,7 +41,8 @@ class Neighbourhood:
         shelf: where they are stored, in canonical form.
         rows: theirs.
         spans: columns of the flat vector, one span for each trained parameter.
-        features: of `sorted_features`, by which disguised copies are found.
+        features: of `sorted_features`, by which exact copies are found in any order of channels.
+        faces: of `mzsane.symmetry.Facing`, by which noisy ones are; none without a symmetry.
         spacing: mean distance from a training model to the nearest one of another name; epochs of
             one model are no neighbours. NaN if all have one name.
     """
@@ -50,6 +51,7 @@ class Neighbourhood:
     rows: Int[np.ndarray, " rows"]
     spans: tuple[slice, ...]
     features: Float[Tensor, "rows features"]
+    faces: Faces
     spacing: float
 
     @classmethod
@@ -59,40 +61,60 @@ class Neighbourhood:
         features = [
             sorted_features(_flat(shelf, some), spans) for some in np.split(rows, len(rows))
         ]
-        return cls(shelf, rows, spans, torch.cat(features), _spacing(shelf, rows, spans))
+        spacing = _spacing(shelf, rows, spans)
+        return cls(shelf, rows, spans, torch.cat(features), _faces(shelf, rows), spacing)
 
     def novelty(self, population: Population) -> Novelty:
         """Distance of each model to the nearest training model, over all orders of its channels.
 
         All orders have the same function, so the smallest distance counts. The search is a
-        heuristic: a model is tried as it is, and matched to two training models, the nearest as it
-        is and the one to which the sorted weights are nearest. The latter exposes permuted copies,
-        whose sorted weights are those of the original. Matching to a common reference does not:
-        it recovers one in eight of randomly permuted, unrelated CNNs of 2,464 weights.
+        heuristic: a model is tried as it is, and matched to at most three training models, the
+        nearest as it is, the one to which the sorted weights are nearest, and the one to which the
+        channels beside inputs and outputs are. The second exposes permuted copies, the third also
+        noisy ones. Matching to a common reference does not: it recovers one in eight of randomly
+        permuted, unrelated CNNs of 2,464 weights.
         """
         flat = self.shelf.layout.flatten(population.tensors)
         best = nearest(flat, self.shelf.weights, self.rows, self.spans)
-        if self.shelf.symmetry is not None:
-            alike = torch.cdist(sorted_features(flat, self.spans), self.features)
-            sorted_nearest = alike.nan_to_num(nan=torch.inf, posinf=torch.inf).min(1)
-            for index in (best.index, sorted_nearest.indices):
-                aligned = self._matched(population, index, best.distance)
-                again = nearest(aligned, self.shelf.weights, self.rows, self.spans)
-                best = _nearer(best, again)
+        if self.shelf.symmetry is None:
+            return Novelty(best.distance / self.spacing, self.rows[best.index.numpy()])
+        hopeful = (best.distance > 0) & best.distance.isfinite()
+        tried: list[Int[Tensor, " models"]] = []
+        for index in (best.index, self._alike(flat), self._faced(population, hopeful)):
+            new = torch.stack([index != other for other in tried]).all(0) if tried else True
+            aligned = self._matched(population, index, hopeful & new)
+            best = _nearer(best, nearest(aligned, self.shelf.weights, self.rows, self.spans))
+            tried.append(index)
         return Novelty(best.distance / self.spacing, self.rows[best.index.numpy()])
+
+    def _alike(self, flat: Float[Tensor, "models parameters"]) -> Int[Tensor, " models"]:
+        """The training models whose sorted weights are nearest, as places in `rows`."""
+        distances = torch.cdist(sorted_features(flat, self.spans), self.features)
+        return distances.nan_to_num(nan=torch.inf, posinf=torch.inf).min(1).indices
+
+    def _faced(
+        self, population: Population, hopeful: Bool[Tensor, " models"]
+    ) -> Int[Tensor, " models"]:
+        """The training models whose channels are nearest, as places in `rows`; of others 0."""
+        found = torch.zeros(len(population), dtype=torch.long)
+        facing = Facing(population.state(0), self.shelf.symmetry)
+        if self.faces:
+            for model in hopeful.nonzero().flatten().tolist():
+                mine = facing(population.state(model))
+                found[model] = facing_distances(mine, self.faces).argmin()
+        return found
 
     def _matched(
         self,
         population: Population,
         index: Int[Tensor, " models"],
-        distance: Float[Tensor, " models"],
+        hopeful: Bool[Tensor, " models"],
     ) -> Float[Tensor, "models parameters"]:
-        """Each model matched to the training model that `index` names.
+        """Each hopeful model matched to the training model that `index` names.
 
         Models at distance 0 cannot come nearer, those that are not finite cannot be matched.
         """
         states = [population.state(model) for model in range(len(population))]
-        hopeful = (distance > 0) & distance.isfinite()
         for model in hopeful.nonzero().flatten().tolist():
             row = int(self.rows[index[model]])
             matcher = Matcher(self.shelf.state(row), self.shelf.symmetry)
@@ -117,6 +139,14 @@ def trained_spans(architecture: Architecture, layout: Layout) -> tuple[slice, ..
     return tuple(
         slice(start, start + sizes[name]) for name, start in layout.offsets.items() if name in sizes
     )
+
+
+def _faces(shelf: Shelf, rows: Int[np.ndarray, " rows"]) -> Faces:
+    """Of the models in `rows`, stacked; read one at a time, because they are a small part."""
+    if shelf.symmetry is None:
+        return ()
+    facing = Facing(shelf.state(int(rows[0])), shelf.symmetry)
+    return tuple(map(torch.stack, zip(*(facing(shelf.state(int(r))) for r in rows), strict=True)))
 
 
 def _spacing(shelf: Shelf, rows: Int[np.ndarray, " rows"], spans: Sequence[slice]) -> float:

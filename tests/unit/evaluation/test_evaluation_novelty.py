@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mzsane.evaluation import Neighbourhood, novelty
-from mzsane.evaluation.baselines import permute
+from mzsane.evaluation.baselines import add_noise, permute
 from mzsane.evaluation.novelty import trained_spans
 from mzsane.populations import Population
 from mzsane.sampling import stored_models
@@ -66,6 +66,16 @@ def test_permuting_channels_hides_no_copy(cnn_shelf, neighbourhood):
     exposed = found.distance.numpy() == 0
     assert exposed.mean() > 0.9, "matching is a local search, but rarely fails on a copy"
     assert (found.row == neighbourhood.rows)[exposed].all()
+
+
+@pytest.mark.parametrize("scale", [0.2, 0.5, 0.8])
+def test_permuting_channels_hides_no_noisy_copy(cnn_shelf, neighbourhood, scale):
+    stored = stored_models(cnn_shelf, neighbourhood.rows)
+    noisy = add_noise(stored, 10, scale, np.random.default_rng(1))
+    permuted = permute(noisy, cnn_shelf.symmetry, np.random.default_rng(2))
+    plain, found = (neighbourhood.novelty(one).distance for one in (noisy, permuted))
+    assert 0.1 < plain.mean() < 1
+    torch.testing.assert_close(found, plain, rtol=0, atol=0.02)
 
 
 def test_distance_is_measured_in_spacings(cnn_shelf, neighbourhood):
