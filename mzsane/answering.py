@@ -21,7 +21,9 @@ def networks_of(
 ) -> "Networks | None":
     """The networks that the behavioural loss asks; None if it has no part in the objective.
 
-    Images are those of the training splits: the others select and test models.
+    Images are those of the training splits: the others select and test models. Networks with
+    buffers are not asked, and so none with BatchNorm, also where its running statistics are
+    tokens: while it is learned, a decoded variance can be negative.
 
     Raises:
         ValueError: if no network of the run can be asked.

@@ -43,7 +43,7 @@ class FailedJobs(Callback):
 
 def in_sweep() -> bool:
     """Whether this run is a job of a sweep."""
-    return HydraConfig.get().mode == RunMode.MULTIRUN
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def reason(folder: Path) -> str:

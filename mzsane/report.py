@@ -28,8 +28,8 @@ def report(folder: Path, facts: Mapping[str, object]) -> None:
     What is said of the run's origin stays as it was if the report is drawn again.
 
     Args:
-        folder: of a run that has `results.csv` or the logs of Lightning's CSVLogger, or both, as
-            its callbacks and loggers left them.
+        folder: of a run; what it has neither logged (by Lightning's CSVLogger) nor evaluated
+            (`results.csv`) is left out.
         facts: of the run, by name, beside those of machine, date and versions.
     """
     from rich.console import Console
@@ -44,13 +44,12 @@ def report(folder: Path, facts: Mapping[str, object]) -> None:
         write_summary,
     )
 
-    metrics = []
-    if (folder / "logs" / "csv").exists():
+    metrics, found = [], Found([], [])
+    if any((folder / "logs" / "csv").glob("version_*/metrics.csv")):
         merge_metrics(folder / "logs" / "csv", folder / "metrics.csv")
         metrics = read_metrics(folder / "metrics.csv")
         loss_curves(metrics, folder / "loss.png")
-    found = Found([], [])
-    if (folder / "results.csv").exists() or not metrics:
+    if (folder / "results.csv").exists():
         found = describe(folder, latest(read_rows(folder / "results.csv")))
         Console().print(terminal_summary(found.statistics))
     origin = _remembered(folder, facts)

@@ -14,6 +14,8 @@ class Zoo:
     sources: dict[str, Any] = field(default_factory=dict)
     token_size: int = 201  # entries per token, a row of the small CNNs; larger in zoos that need it
     window: int = 48  # tokens, a whole small CNN
+    samples_per_epoch: int = 3200  # windows in an epoch of training
+    training_epochs: int = 8  # of the autoencoder
     num_models: int | None = None  # per source, nested; None takes all
     epochs: list[int] | None = None  # checkpoints to use; None takes all
     filters: dict[str, Any] = field(default_factory=dict)  # see mzsane.zoos.filters
@@ -181,10 +183,11 @@ class Run(Preprocess):
 
 
 def register_schemas() -> None:
-    """Make known to Hydra the schemas that `conf/*.yaml` list first, `${or:a,b}`, `${over:a,b}`."""
+    """Make known to Hydra the schemas that `conf/*.yaml` list first, and the resolvers they use."""
     # the first that is not null: what the user says, else what the file says
     OmegaConf.register_new_resolver("or", _first, replace=True)
     OmegaConf.register_new_resolver("over", lambda a, b: a / b, replace=True)  # a quotient
+    OmegaConf.register_new_resolver("epochs_unless", _epochs_unless, replace=True)
     schemas = {
         "train": Run, "preprocess": Preprocess, "build_zoo": BuildZoo, "download": DownloadZoo,
         "sample": Sample, "evaluate": Evaluate, "embed": EmbedZoo, "probe": ProbeZoo,
@@ -198,3 +201,8 @@ def _first(a: Any, b: Any) -> Any:
     """`a`, or `b` where that is null; lists as OmegaConf takes them."""
     chosen = b if a is None else a
     return OmegaConf.create(chosen) if isinstance(chosen, list) else chosen
+
+
+def _epochs_unless(max_steps: int | None, epochs: int) -> int | None:
+    """How many epochs end a run; none do where a number of steps is given."""
+    return epochs if max_steps is None or max_steps < 0 else None

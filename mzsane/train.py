@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from mzsane.answering import networks_of
 from mzsane.beforehand import check_beforehand
 from mzsane.checking import check
-from mzsane.config import build, build_all
+from mzsane.config import CONF_DIR, build, build_all
+from mzsane.devices import trainer_settings
 from mzsane.entry import run
 from mzsane.preprocess import stores_of
 from mzsane.report import report
@@ -57,7 +58,8 @@ def fit(cfg: DictConfig, folder: Path) -> dict[str, float]:
     from mzsane.tokens import KINDS
 
     _quieten()
-    check_beforehand(cfg)
+    settings = trainer_settings(cfg)
+    check_beforehand(cfg, settings)
     sources = build_all(cfg.zoo.sources)
     data = build(cfg.data, stores=stores_of(cfg, sources))
     callbacks = callbacks_of(cfg, sources, data)
@@ -67,10 +69,10 @@ def fit(cfg: DictConfig, folder: Path) -> dict[str, float]:
     if (last := checkpoint_of(folder, model)) is None:
         start_from(model, cfg.pretrained)
     trainer = trainer_of(
-        cfg.trainer,
+        settings,
         default_root_dir=str(folder),
         callbacks=callbacks,
-        logger=list(build_all(cfg.logger).values()),
+        logger=loggers_of(cfg),
     )
     loss = build(cfg.loss)
     system = build(
@@ -106,6 +108,16 @@ def _quieten() -> None:
     # figures of an epoch are sums over all ranks already
     warnings.filterwarnings("ignore", r"It is recommended to use `self.log\(.*sync_dist=True")
     warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor")  # as it may
+
+
+def loggers_of(cfg: DictConfig) -> list[Any]:
+    """The loggers; that of CSV files, from which the report is made, is always among them."""
+    from pytorch_lightning.loggers import CSVLogger
+
+    loggers = list(build_all(cfg.logger).values())
+    if not any(isinstance(logger, CSVLogger) for logger in loggers):
+        loggers = [*build_all(OmegaConf.load(CONF_DIR / "logger" / "csv.yaml")).values(), *loggers]
+    return loggers
 
 
 def callbacks_of(cfg: DictConfig, sources: "Mapping[str, Source]", data: "ZooData") -> list[Any]:

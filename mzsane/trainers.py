@@ -54,6 +54,21 @@ def in_a_sentence(*refusals: type[Exception]) -> Iterator[None]:
         raise ValueError(f"trainer: {' '.join(str(error).split())}") from error
 
 
+def warn_of_no_validation(trainer: "pl.Trainer", batches: int) -> None:
+    """Tell a run that ends before its first validation; `batches` are those of an epoch."""
+    every = trainer.check_val_every_n_epoch
+    if every is None or trainer.val_check_interval != 1.0:  # counted in batches, within epochs
+        return
+    steps = -(-batches // trainer.accumulate_grad_batches) * every
+    few_epochs = 0 <= (trainer.max_epochs or -1) < every
+    if few_epochs or 0 <= trainer.max_steps < steps:
+        warnings.warn(
+            f"trainer: validation comes after {steps} steps (check_val_every_n_epoch={every}), and "
+            "the run ends earlier, so that nothing is validated and no best.ckpt is written",
+            stacklevel=1,
+        )
+
+
 def _check(node: DictConfig) -> None:
     """What Lightning takes and fails with later, or refuses in words that name no way out."""
     import torch

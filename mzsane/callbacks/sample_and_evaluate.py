@@ -33,12 +33,12 @@ class SampleAndEvaluate(pl.Callback):
         self._together = Together.of_run()
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Evaluate when this epoch is due; the last is left to the end."""
+        """Evaluate when this epoch is due; that of the last step is left to the end."""
         epoch = trainer.current_epoch + 1
         if trainer.sanity_checking:
             return
         due = self.every_n_epochs and epoch % self.every_n_epochs == 0
-        if due and epoch != trainer.max_epochs:
+        if due and epoch != trainer.max_epochs and trainer.global_step != trainer.max_steps:
             self._evaluate(trainer, pl_module)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -1,5 +1,6 @@
 """The stores of a run, as Lightning wants them."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from mzsane.data.loader import Loader, as_it_is
 from mzsane.data.sharing import Share
 from mzsane.data.validation import ValidationWindows
 from mzsane.stores import TokenStore
+
+WORKERS = 6
+"""Processes that read ahead for a GPU, unless a user says how many."""
 
 
 class ZooData(pl.LightningDataModule):
@@ -39,7 +43,8 @@ class ZooData(pl.LightningDataModule):
         repeat: train on the first so many windows only, and validate on the same ones: whether a
             model can learn them at all. None trains on the whole stream and validates on models
             that were held out.
-        workers: processes that read ahead; 0 reads in the training process.
+        workers: processes that read ahead; 0 reads in the training process. None takes, for each
+            GPU, up to `WORKERS` of the machine's cores, and 0 on a CPU, which has none to spare.
         seed: of the run.
 
     Raises:
@@ -60,7 +65,7 @@ class ZooData(pl.LightningDataModule):
         validation_windows: int | None = None,
         pack: bool = False,
         repeat: int | None = None,
-        workers: int = 0,
+        workers: int | None = 0,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -135,9 +140,9 @@ class ZooData(pl.LightningDataModule):
         return DataLoader(
             Share(self.validation, rank, world_size),
             batch_size=max(self.batch_size // world_size, 1),
-            num_workers=self.workers,
+            num_workers=self._readers(),
             collate_fn=as_it_is,
-            persistent_workers=self.workers > 0,
+            persistent_workers=self._readers() > 0,
             pin_memory=self._on_gpu(),
             generator=torch.Generator(),
         )
@@ -159,11 +164,19 @@ class ZooData(pl.LightningDataModule):
             self.train_windows,
             self.batch_size,
             self.samples_per_epoch,
-            self.workers,
+            self._readers(),
             rank,
             world_size,
             pin,
         )
+
+    def _readers(self) -> int:
+        """Processes that read ahead for this one."""
+        if self.workers is not None:
+            return self.workers
+        if not self._on_gpu():
+            return 0
+        return max(min(WORKERS, (os.cpu_count() or 1) // self.trainer.num_devices - 1), 0)
 
     def _rank(self) -> tuple[int, int]:
         trainer = self.trainer

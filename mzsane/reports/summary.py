@@ -52,7 +52,7 @@ def markdown_summary(
     facts: Mapping[str, object],
     sheets: Sequence[Sheet] = (),
 ) -> str:
-    """Results, the end of training, how to read them, and where they come from.
+    """Results, the end of training, how to read them, and where they come from, as far as there.
 
     Args:
         statistics: one row per source, method and image set, as `evaluation.summarise` returns;
@@ -60,11 +60,8 @@ def markdown_summary(
         metrics: what was logged in training; empty for models that were trained elsewhere.
         facts: of the run, by name: command, machine, date, seed, durations, versions.
         sheets: further tables of the results.
-
-    Raises:
-        ValueError: there are neither statistics nor metrics.
     """
-    tables = arrange(statistics) if statistics or not metrics else []
+    tables = arrange(statistics) if statistics else []
     parts = [
         "# Summary",
         *(f"## {escaped(table.title)}\n\n{_markdown(table)}" for table in tables),

@@ -243,6 +243,34 @@ def test_all_loggers_work_together_offline(first, train, tmp_path):
     assert list(run.glob("logs/wandb/offline-run-*"))
 
 
+@pytest.mark.parametrize(
+    ("budget", "steps"),
+    [(["trainer.max_steps=20"], 20), (["trainer.max_steps=20", "trainer.max_epochs=1"], 8)],
+)
+def test_a_budget_of_steps_decides_when_training_and_its_schedule_end(
+    first, train, tmp_path, budget, steps
+):
+    done = train(tmp_path, *budget, "callbacks=[checkpoints,finite]", "sampler=[]")
+    assert done.returncode == 0, done.stderr
+    last = torch.load(only_run(tmp_path) / "checkpoints" / "last.ckpt", weights_only=True)
+    (schedule,) = last["lr_schedulers"]
+    assert last["global_step"] == schedule["total_steps"] == steps
+
+
+def test_what_was_logged_is_reported_without_an_evaluation_and_whatever_the_logger(
+    first, train, tmp_path
+):
+    done = train(tmp_path, "logger=tensorboard", "callbacks=[checkpoints,finite]", "sampler=[]")
+    assert done.returncode == 0, done.stderr
+    run = only_run(tmp_path)
+    assert list(run.glob("logs/tensorboard/**/events.*"))
+    assert all((run / name).stat().st_size for name in ("metrics.csv", "loss.png"))
+    summary = (run / "summary.md").read_text()
+    assert "val/r2/digits" in summary
+    assert "How to read this" not in summary
+    assert not (run / "results.csv").exists()
+
+
 def test_evaluating_in_between_changes_nothing(first, train, tmp_path):
     done = train(tmp_path, "callbacks.evaluation.every_n_epochs=1")
     assert done.returncode == 0, done.stderr

@@ -5,13 +5,15 @@ from hydra import compose, initialize_config_dir
 
 from mzsane.beforehand import check_beforehand
 from mzsane.config import CONF_DIR
+from mzsane.devices import trainer_settings
 from mzsane.schemas import register_schemas
 
 
-def configure(*overrides):
+def look(*overrides):
     register_schemas()
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return compose("train", ["zoo=digits+printed", *overrides])
+        cfg = compose("train", ["zoo=digits+printed", *overrides])
+    check_beforehand(cfg, trainer_settings(cfg))
 
 
 @pytest.mark.parametrize(
@@ -30,7 +32,7 @@ def configure(*overrides):
 )
 def test_a_mistake_is_told_from_the_configuration_alone(overrides, sentence):
     with pytest.raises(ValueError, match=sentence):
-        check_beforehand(configure(*overrides))
+        look(*overrides)
 
 
 @pytest.mark.parametrize(
@@ -44,10 +46,36 @@ def test_a_mistake_is_told_from_the_configuration_alone(overrides, sentence):
 def test_places_of_packed_windows_mean_nothing_to_a_head_that_concatenates(
     recwarn, overrides, warned
 ):
-    check_beforehand(configure(*overrides))
+    look(*overrides)
     told = [str(w.message) for w in recwarn if "data.pack=true" in str(w.message)]
     assert len(told) == warned
 
 
 def test_a_weight_for_every_source_is_a_mixture():
-    check_beforehand(configure("zoo.mix={digits:1,printed:3}"))
+    look("zoo.mix={digits:1,printed:3}")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "warned"),
+    [
+        (["trainer.check_val_every_n_epoch=9"], True),
+        (["trainer.check_val_every_n_epoch=8"], False),
+        (["trainer.max_steps=99"], True),
+        (["trainer.max_steps=100"], False),
+        (["trainer.max_steps=49", "trainer.accumulate_grad_batches=2"], True),
+        (["trainer.max_steps=50", "trainer.accumulate_grad_batches=2"], False),
+        (["trainer.max_steps=99", "+trainer.val_check_interval=50"], False),
+        (["trainer.max_steps=1000", "trainer.check_val_every_n_epoch=9"], False),
+    ],
+)
+def test_a_run_that_ends_before_its_first_validation_is_told(recwarn, overrides, warned):
+    look(*overrides)
+    told = [str(w.message) for w in recwarn if "no best.ckpt is written" in str(w.message)]
+    assert len(told) == warned
+
+
+@pytest.mark.parametrize(("rows", "warned"), [(47, True), (48, False)])
+def test_tables_that_a_window_may_outgrow_are_told(recwarn, rows, warned):
+    look("model.positions=learned", f"model.max_positions=[{rows},9,30]")
+    told = [str(w.message) for w in recwarn if "fewer than data.window=48" in str(w.message)]
+    assert len(told) == warned

@@ -71,10 +71,41 @@ def test_large_networks_get_the_published_tokens_and_windows_in_any_composition(
     cfg = configure(f"zoo={zoo}", "model=sane_base")
     assert (cfg.tokens.size, cfg.data.window) == (288, 256)
     assert cfg.optimizer.lr == pytest.approx(1e-3 * 128 / 2048)
+    assert (cfg.trainer.max_epochs, cfg.data.samples_per_epoch) == (60, 35000)
+
+
+def test_the_published_run_takes_what_its_zoo_says_of_epochs_and_windows():
+    cfg = configure("experiment=mz_sane")
+    assert (cfg.tokens.size, cfg.data.window, cfg.data.batch_size) == (288, 256, 32)
+    assert (cfg.trainer.max_epochs, cfg.data.samples_per_epoch) == (60, 35000)
+
+
+def test_the_published_run_on_small_networks_has_epochs_of_its_own():
+    cfg = configure("experiment=sane_cnn", "zoo=svhn")
+    assert (cfg.tokens.size, cfg.data.window, cfg.trainer.max_epochs) == (289, 64, 50)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "epochs"),
+    [
+        ([], 8),
+        (["trainer.max_steps=100"], None),
+        (["trainer.max_steps=100", "trainer.max_epochs=3"], 3),
+        (["trainer.max_steps=100", "debug=fast"], None),
+        (["debug=fast"], 2),
+        (["trainer=debug"], 2),
+        (["trainer=debug", "trainer.max_steps=100"], None),
+        (["experiment=overfit"], 5),
+        (["experiment=normalization"], 4),
+    ],
+)
+def test_epochs_end_a_run_only_where_no_number_of_steps_is_given(overrides, epochs):
+    assert configure(*overrides).trainer.max_epochs == epochs
 
 
 def test_a_small_zoo_gets_tokens_and_windows_of_a_small_network():
     cfg = configure("zoo=digits")
+    assert cfg.data.samples_per_epoch == 3200
     assert (cfg.tokens.size, cfg.data.window, cfg.optimizer.lr) == (201, 48, pytest.approx(1e-3))
 
 

@@ -13,7 +13,7 @@ COMMANDS = (
     "train.py", "preprocess.py", "build_zoo.py", "download.py", "export.py", "opening.py",
     "analysing.py", "embed.py", "evaluate.py", "probe.py", "search.py",
     "anchoring.py", "beforehand.py", "failures.py", "image_sets.py", "opened_zoo.py", "sample.py",
-    "trainers.py",
+    "trainers.py", "devices.py",
 )  # fmt: skip
 DOORS = {  # framework -> where it may come in
     "h5py": {"stores"},

@@ -25,3 +25,10 @@ def test_a_run_that_only_trained_is_finished(tmp_path):
     (logs / "metrics.csv").write_text("epoch,step,train/loss\n0,9,0.5\n")
     report(tmp_path, {})
     assert "train/loss" in (tmp_path / "summary.md").read_text()
+
+
+def test_a_run_that_was_stopped_before_it_logged_anything_is_finished(tmp_path):
+    (tmp_path / "logs" / "csv" / "version_0").mkdir(parents=True)
+    report(tmp_path, {"seed": 0})
+    assert (tmp_path / "summary.md").exists()
+    assert not (tmp_path / "metrics.csv").exists()
