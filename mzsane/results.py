@@ -22,13 +22,20 @@ class Found(NamedTuple):
 
 
 def describe(folder: Path, rows: "Sequence[Row]") -> Found:
-    """Write `statistics.csv`, `comparisons.csv`, `frontier.csv` and the figures of results.
+    """Write `statistics.csv`, `comparisons.csv`, `frontier.csv`, `columns.md` and the figures.
 
     Args:
         folder: of the run.
         rows: of one evaluation.
     """
-    from mzsane.evaluation import compare, final, frontiers, summarise, write_rows
+    from mzsane.evaluation import (
+        compare,
+        final,
+        frontiers,
+        summarise,
+        write_columns,
+        write_rows,
+    )
     from mzsane.reports import comparison_sheets, frontier_sheets
 
     last = final(rows)
@@ -40,6 +47,7 @@ def describe(folder: Path, rows: "Sequence[Row]") -> Found:
     for name, table in tables.items():
         if table:
             write_rows(folder / f"{name}.csv", table)
+    write_columns(folder / "columns.md")
     _draw(folder, rows, last)
     compared = [row for row in tables["comparisons"] if _is_last(row, last)]
     sheets = [*frontier_sheets(tables["frontier"]), *comparison_sheets(compared)]

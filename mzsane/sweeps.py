@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from mzsane.evaluation import read_rows
+from mzsane.evaluation import COLUMNS, final, frontiers, read_rows
 from mzsane.failures import reason
 from mzsane.reports import (
     Job,
     latest,
+    of_frontiers,
     of_metrics,
     of_results,
     read_metrics,
@@ -85,7 +86,10 @@ def _measured(job: Path) -> list[Measurement]:
     if (job / "metrics.csv").exists():
         found += of_metrics(read_metrics(job / "metrics.csv"))
     if (job / "results.csv").exists():
-        found += of_results(latest(read_rows(job / "results.csv")))
+        rows = latest(read_rows(job / "results.csv"))
+        found += of_results(rows)
+        if COLUMNS.keys() - {"family", "mended"} <= rows[0].keys():  # no table of a first version
+            found += of_frontiers(frontiers(final(rows)))
     return found
 
 

@@ -1,6 +1,7 @@
 """How good generated models are, and how new, next to the baselines a generator must beat."""
 
 from mzsane.evaluation.baselines import weight_baselines
+from mzsane.evaluation.columns import COLUMNS, TABLES, Column, write_columns
 from mzsane.evaluation.comparisons import compare, holm
 from mzsane.evaluation.distances import nearest, overlap
 from mzsane.evaluation.frontier import area, frontiers, points_of, staircase
@@ -11,11 +12,13 @@ from mzsane.evaluation.protocols import Ensembles, Finetuned, Protocol, Refined,
 from mzsane.evaluation.selecting import OnValidation
 from mzsane.evaluation.statistics import bootstrap_interval, final, summarise
 from mzsane.evaluation.study import Study
-from mzsane.evaluation.table import COLUMNS, Row, read_rows, write_rows
+from mzsane.evaluation.table import Row, read_rows, write_rows
 from mzsane.evaluation.together import Together
 
 __all__ = [
     "COLUMNS",
+    "TABLES",
+    "Column",
     "Ensembles",
     "Finetuned",
     "Ledger",
@@ -44,5 +47,6 @@ __all__ = [
     "staircase",
     "summarise",
     "weight_baselines",
+    "write_columns",
     "write_rows",
 ]

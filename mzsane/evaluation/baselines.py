@@ -16,13 +16,19 @@ from mzsane.tokens import Layout
 BANDWIDTH = 0.2
 """Of densities over weights, in standard deviations over the anchors; as conf/sampler/kde_*."""
 
+NOISE = "anchor_noise"
+"""Family of the baselines that add noise to anchors."""
+
+NOISE_SCALES = (0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 1.0)
+"""Near enough to each other for their frontier: with two, its area is half of what they reach."""
+
 
 Maker = Callable[[Population, np.random.Generator], Population]
 """Makes models of the anchors; the generator decides every draw."""
 
 
 def weight_baselines(
-    layout: Layout, symmetry: Symmetry | None, n: int, scales: Sequence[float] = (0.2, 0.5)
+    layout: Layout, symmetry: Symmetry | None, n: int, scales: Sequence[float] = NOISE_SCALES
 ) -> dict[str, Maker]:
     """All that is made of the anchors' weights without an autoencoder.
 
@@ -42,7 +48,7 @@ def weight_baselines(
     """
     makers: dict[str, Maker] = {"random": lambda anchors, rng: _untrained(anchors, n, rng)}
     for scale in scales:
-        makers[f"anchor_noise_{scale:g}"] = lambda anchors, rng, scale=scale: add_noise(
+        makers[f"{NOISE}_{scale:g}"] = lambda anchors, rng, scale=scale: add_noise(
             anchors, n, scale, rng
         )
     makers["average"] = lambda anchors, rng: average(anchors)

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from mzsane.evaluation.columns import COLUMNS
 from mzsane.evaluation.judging import Judge, fits
 from mzsane.evaluation.ledger import Key, Ledger
 from mzsane.evaluation.methods import Method
 from mzsane.evaluation.novelty import Neighbourhood
 from mzsane.evaluation.protocols import Protocol
 from mzsane.evaluation.subjects import Subjects
-from mzsane.evaluation.table import COLUMNS, Row
+from mzsane.evaluation.table import Row
 from mzsane.evaluation.workshop import Workshop
 from mzsane.images import ImageSet
 
@@ -92,6 +93,7 @@ class Bench:
             "source": shelf.source,
             "architecture": shelf.architecture.name,
             "method": method.name,
+            "family": method.family or method.name,
             "kind": method.kind,
             "protocol": protocol,
             "anchors": min(shop.amounts.anchors, len(shop.case.train)),

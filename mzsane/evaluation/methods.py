@@ -38,6 +38,7 @@ class Method(NamedTuple):
         selects: whether they do, so that every image set gets models of its own.
         refined: of a method that draws latents, the models after refining these on train images
             (`mzsane.sampling.refine`); None of all others.
+        family: name of the methods that differ from it in strength only; None is none.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Method(NamedTuple):
     models: Callable[[ImageSet], Population]
     selects: bool = False
     refined: Callable[[ImageSet, "Refinement"], Population] | None = None
+    family: str | None = None
 
     @property
     def decoded(self) -> bool:

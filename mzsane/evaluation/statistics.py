@@ -63,9 +63,25 @@ def bootstrap_interval(
     Values are resampled one by one, as if independent: the interval knows nothing of what models
     of one autoencoder, and one set of anchors, have in common (see `summarise`).
     """
-    rng = np.random.default_rng([seed, len(values)])
-    means = rng.choice(values, size=(RESAMPLES, len(values))).mean(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return _middle(_means(values, np.random.default_rng([seed, len(values)])), level)
+
+
+def interval_between(
+    a: Float[np.ndarray, " n"], b: Float[np.ndarray, " m"], seed: int, level: float = 0.95
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of mean(a) - mean(b); the two are resampled independently."""
+    rng = np.random.default_rng([seed, len(a), len(b)])
+    return _middle(_means(a, rng) - _means(b, rng), level)
+
+
+def _means(
+    values: Float[np.ndarray, " n"], rng: np.random.Generator
+) -> Float[np.ndarray, " resamples"]:
+    return rng.choice(values, size=(RESAMPLES, len(values))).mean(axis=1)
+
+
+def _middle(found: Float[np.ndarray, " resamples"], level: float) -> tuple[float, float]:
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 

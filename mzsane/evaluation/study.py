@@ -8,7 +8,9 @@ from pathlib import Path
 
 from joblib import effective_n_jobs
 
+from mzsane.evaluation.baselines import NOISE_SCALES
 from mzsane.evaluation.bench import Bench, Block
+from mzsane.evaluation.families import expanded
 from mzsane.evaluation.ledger import Ledger, stamp_of
 from mzsane.evaluation.methods import Amounts, Case, Method
 from mzsane.evaluation.misfits import misfit, unpaired
@@ -37,7 +39,8 @@ class Study:
     Args:
         stores: by source.
         images: loads each image set; the key is its name in the table.
-        samplers: by the name of the method.
+        samplers: by the name of the method; one with several bandwidths is several methods of one
+            family, see `expanded`.
         protocols: by the name in the table.
         methods: which of them take part, by name; None is all.
         num_anchors: stored models that are sampled from; all if there are fewer.
@@ -66,7 +69,7 @@ class Study:
     methods: Sequence[str] | None = None
     num_anchors: int = 30
     num_samples: int = 30
-    noise_scales: Sequence[float] = (0.2, 0.5)
+    noise_scales: Sequence[float] = NOISE_SCALES
     num_models: int | None = None
     epochs: Sequence[int] | None = None
     halo: int | None = None
@@ -162,7 +165,9 @@ class Study:
         amounts = Amounts(self.num_anchors, self.num_samples, self.noise_scales, self.halo)
         workers = _workers(self.workers, share)
         how = conditioning_of(self.conditioning, case.shelf.layout)
-        shop = Workshop(model, case, amounts, self.samplers, self.seed, workers, how, ledger)
+        shop = Workshop(
+            model, case, amounts, expanded(self.samplers), self.seed, workers, how, ledger
+        )
         return Bench(shop, self.protocols, self.methods, images)
 
     def _loaded(self) -> list[ImageSet]:

@@ -4,47 +4,21 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from mzsane.evaluation.columns import TABLES, Kind
 from mzsane.files import replacing
 
 Value = str | int | float
 Row = dict[str, Value]
 
-Kind = type[int] | type[float] | type[str]
-
-COLUMNS: dict[str, tuple[Kind, str]] = {
-    "source": (str, "of the zoo whose models are the training models"),
-    "architecture": (str, "of the networks"),
-    "method": (str, "that gave the models"),
-    "kind": (str, "of method: zoo, baseline, reconstruction or sampler"),
-    "protocol": (str, "by which they were evaluated"),
-    "images": (str, "image set"),
-    "split": (str, "of the images that are reported on"),
-    "classes": (int, "of the image set"),
-    "model": (int, "number of the model among those of its method, or of the ensemble"),
-    "epochs": (float, "passes over the train images that it was fine-tuned for; 0 is as drawn"),
-    "members": (int, "models that answer together: 1, or the size of an ensemble"),
-    "accuracy": (float, "share of the images in [0, 1]; NaN if broken"),
-    "loss": (float, "cross-entropy in nats; NaN if broken"),
-    "finite": (int, "1, or 0 for a broken model: a weight or the loss is not finite"),
-    "mended": (int, "running variances decoded to zero or less, for which small ones stand"),
-    "novelty": (float, "distance to the nearest training model; 1 is the training models' own"),
-    "nearest": (str, "that training model and its epoch"),
-    "agreement": (float, "share of the images for which that one predicts the same"),
-    "error_overlap": (float, "of the images that either mistakes, the share that both do"),
-    "diversity": (float, "mean distance to the other models of the method, in units of novelty"),
-    "disagreement": (float, "share of the images, averaged over those, that they see otherwise"),
-    "anchors": (int, "models that were sampled from"),
-    "seed": (int, "of all draws"),
-    "step": (int, "of the autoencoder's training"),
+TYPES: dict[str, Kind] = {
+    name: column.kind for columns in TABLES.values() for name, column in columns.items()
 }
-"""The columns of the results table in their order: type, and meaning with unit."""
+"""Of cells, by their column, which has the same in all tables."""
 
-_STATISTICS: dict[str, Kind] = {
-    **dict.fromkeys(["n", "broken"], int),
-    **dict.fromkeys(["mean", "std", "best", "median", "low", "high", "frontier"], float),
-    **dict.fromkeys(["difference", "p", "p_holm"], float),
-}
-TYPES: dict[str, Kind] = {name: kind for name, (kind, _) in COLUMNS.items()} | _STATISTICS
+
+def family_of(row: Mapping[str, Value]) -> str:
+    """Of the method that a row is about; tables of earlier versions name none."""
+    return str(row.get("family", row["method"]))
 
 
 def grouped(

@@ -1,6 +1,6 @@
 """All ways to get models of one architecture, drawn when they are first needed."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mzsane.evaluation.baselines import Maker, weight_baselines
+from mzsane.evaluation.baselines import NOISE, Maker, weight_baselines
 from mzsane.evaluation.conditioning import statistics_from
+from mzsane.evaluation.families import Member
 from mzsane.evaluation.ledger import Ledger
 from mzsane.evaluation.methods import Amounts, Case, Method, Refinement
 from mzsane.evaluation.selected import best_on_validation, greedy_soup
@@ -45,7 +46,7 @@ class Workshop:
         model: the autoencoder.
         case: whose models.
         amounts: how many.
-        samplers: by the name of their method.
+        samplers: with their names.
         seed: a method's draws are a function of it, of source, architecture and method.
         workers: processes for what is selected; -1 takes every core.
         conditioning: where running statistics of what is selected come from.
@@ -55,7 +56,7 @@ class Workshop:
     model: Sane
     case: Case
     amounts: Amounts
-    samplers: Mapping[str, Sampler | Selection]
+    samplers: Sequence[Member]
     seed: int
     workers: int
     conditioning: Conditioning
@@ -79,14 +80,15 @@ class Workshop:
         shelf, amounts = self.case.shelf, self.amounts
         made = weight_baselines(shelf.layout, shelf.symmetry, amounts.samples, amounts.noise_scales)
         for name, maker in made.items():
-            yield Method(name, "baseline", partial(self._made, name, maker))
+            family = NOISE if name.startswith(NOISE) else None
+            yield Method(name, "baseline", partial(self._made, name, maker), family=family)
         yield Method("greedy_soup", "baseline", self._soup, selects=True)
         yield from self._reconstructions()
-        for name, sampler in self.samplers.items():
+        for name, family, sampler in self.samplers:
             selects = isinstance(sampler, Selection)
             latents = partial(self._selected if selects else self._sampled, name, sampler)
             models, refined = partial(self._decoded, latents), partial(self._refined, latents)
-            yield Method(name, "sampler", models, selects, refined)
+            yield Method(name, "sampler", models, selects, refined, family)
 
     def _reconstructions(self) -> Iterator[Method]:
         """Stored models that the autoencoder was trained on, and others, beside themselves."""

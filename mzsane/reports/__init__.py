@@ -6,7 +6,13 @@ from mzsane.reports.finetuning import finetuning_curves
 from mzsane.reports.latent_map import latent_map
 from mzsane.reports.latent_page import latent_page
 from mzsane.reports.layers import layer_bars
-from mzsane.reports.measurements import Job, of_metrics, of_results, write_measurements
+from mzsane.reports.measurements import (
+    Job,
+    of_frontiers,
+    of_metrics,
+    of_results,
+    write_measurements,
+)
 from mzsane.reports.metrics import merge_metrics, read_metrics
 from mzsane.reports.pages import Sheet, terminal_page, write_page
 from mzsane.reports.probes import probe_sheets
@@ -30,6 +36,7 @@ __all__ = [
     "loss_curves",
     "markdown_summary",
     "merge_metrics",
+    "of_frontiers",
     "of_metrics",
     "of_results",
     "probe_sheets",

@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import NamedTuple
 
-from mzsane.reports.measurements import ACCURACY, NOVELTY, R2, Job, Measurement
+from mzsane.reports.measurements import ACCURACY, FRONTIER, NOVELTY, R2, Job, Measurement
 from mzsane.reports.tables import ABSENT
 
 SEED = "seed"
 """The setting over which is averaged."""
 MEAN = "mean"
 """The column that averages all others, of the settings that have all of them."""
-_DIGITS = {R2: 3, ACCURACY: 1, NOVELTY: 2}
+_DIGITS = {R2: 3, ACCURACY: 1, NOVELTY: 2, FRONTIER: 3}
 
 Setting = tuple[str, ...]
 Topic = tuple[str, str, str, str]
@@ -63,7 +63,7 @@ def keys_of(jobs: Sequence[Job]) -> tuple[str, ...]:
 
 
 def compare(jobs: Sequence[Job]) -> list[Comparison]:
-    """R² per source; accuracy, and novelty of samplers, of each method.
+    """R² per source; accuracy of each method, novelty of samplers, frontiers of drawn models.
 
     What the autoencoder made goes before the baselines, these before models of the zoo.
 
@@ -110,9 +110,11 @@ def cell(values: Iterable[float], digits: int, sign: str = "") -> str:
 
 
 def _shown(one: Measurement) -> bool:
-    """R² of whole models of single sources, every accuracy, novelty of what was drawn."""
+    """R² of whole models of single sources, every accuracy, novelty and frontier of the drawn."""
     if one.quantity == R2:
         return bool(one.source) and not one.part
+    if one.quantity == FRONTIER:
+        return one.kind in ("sampler", "baseline")
     return one.quantity == ACCURACY or (one.quantity == NOVELTY and one.kind == "sampler")
 
 
@@ -167,7 +169,7 @@ def _labels(measured: Iterable[Measurement]) -> Callable[[Measurement], str]:
 
     def label(one: Measurement) -> str:
         name = f"{one.source}, {one.architecture}" if len(archs[one.source]) > 1 else one.source
-        several = len(images[one.source]) > 1 and one.quantity == ACCURACY
+        several = len(images[one.source]) > 1 and one.quantity in (ACCURACY, FRONTIER)
         return f"{name} on {one.images}" if several else name
 
     return label

@@ -11,10 +11,11 @@ from mzsane.files import replacing
 from mzsane.reports.metrics import Metrics, quantities, series
 from mzsane.reports.tables import Row
 
-ACCURACY, NOVELTY, R2 = "accuracy", "novelty", "val/r2"
+ACCURACY, NOVELTY, R2, FRONTIER = "accuracy", "novelty", "val/r2", "frontier"
 UNITS = {
     ACCURACY: "%",
     NOVELTY: "mean distance of a training model to the nearest other",
+    FRONTIER: "share x mean distance of a training model to the nearest other",
     "val/mse": "squared weights",
 }
 """Of quantities; those that are not listed have none."""
@@ -86,6 +87,23 @@ def of_results(rows: Iterable[Row]) -> list[Measurement]:
             if known:
                 found.append(Measurement(*about, quantity, len(known), fmean(known)))
     return found
+
+
+def of_frontiers(rows: Iterable[Row]) -> list[Measurement]:
+    """Areas under the frontiers of families of methods, of equally many models.
+
+    Args:
+        rows: as `mzsane.evaluation.frontiers` returns.
+    """
+    return [
+        Measurement(
+            *(str(row[key]) for key in ("source", "architecture")), "",
+            *(str(row[key]) for key in ("family", "kind", "protocol", "images")),
+            FRONTIER, int(row["equal_n"]), float(row["equal"]),
+        )
+        for row in rows
+        if math.isfinite(float(row["equal"]))
+    ]  # fmt: skip
 
 
 def _protocol(row: Row) -> str:

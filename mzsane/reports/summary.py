@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 READING = f"""\
 - Accuracy is measured on the test split of the image set that heads the column, in percent: mean
-  ± standard deviation over n models, and in brackets the best of them. The best is found on the
-  same images, which flatters a method, and the more so the larger n is.
+  ± standard deviation over n models, the 95 % bootstrap interval of the mean in square brackets,
+  and the best of them in round ones. The best is found on the same images, which flatters a
+  method, and the more so the larger n is.
 - Spreads, intervals and tests take models of a method for independent draws. All come from one
-  autoencoder and one seed's anchors, so these numbers say how sure the mean of this sampler around
-  these anchors is; what another training or other anchors would give varies more, and only runs
-  with other seeds show it.
+  trained autoencoder and one seed's anchors, and intervals hold for these only: another training
+  or other anchors vary more. Seeds are compared by `python -m mzsane.report` on a sweep's folder.
 - Novelty is the distance in weights to the nearest training model, over all orders of channels
   that were tried, divided by the mean distance of a training model to the nearest other one: 0 is
   a copy, 1 is as far as trained models are from each other.
@@ -30,6 +30,7 @@ READING = f"""\
   one; the column mended of statistics.csv counts these.
 - Accuracy alone says little, since a copy of a stored model is accurate, too. A sampler has
   learned something where it is more accurate than every baseline of the same novelty.
+- columns.md tells meaning and unit of every column of the CSV files.
 - {ABSENT} stands for what was not measured."""
 
 
@@ -89,7 +90,8 @@ def _terminal(table: Table) -> "rich.table.Table":
     from rich.text import Text  # names of sources and methods are no markup
 
     drawn = RichTable(
-        title=Text(f"{table.title}: accuracy in %, mean ± std (best)"), title_justify="left"
+        title=Text(f"{table.title}: accuracy in %, mean ± std [95 %] (best)"),
+        title_justify="left",
     )
     for column, name in enumerate(table.header):
         drawn.add_column(Text(name), justify="right" if column else "left", no_wrap=not column)

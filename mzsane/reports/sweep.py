@@ -20,6 +20,8 @@ READING = """\
 - Cells are mean ± standard deviation over seeds; n is the number of seeds.
 - R² is of the weights of validation models, at the end of training: 1 is a perfect reconstruction,
   0 that of the mean weight. Accuracies are means over models, measured on test images.
+- A frontier is the area under the best accuracy at a novelty of at least t, t from 0 to 1, of as
+  many models of each family of methods; see the summary of a job.
 - The column mean averages the others, for the seeds that have them all.
 - Differences are taken seed by seed. With a few seeds their standard deviation is rough, and a
   difference within twice of it is no finding."""

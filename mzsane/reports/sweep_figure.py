@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mzsane.reports.canvas import BLACK, COLOURS, canvas, legend_beside
 from mzsane.reports.comparing import MEAN, Comparison, Setting
-from mzsane.reports.measurements import NOVELTY
+from mzsane.reports.measurements import ACCURACY, R2
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -20,7 +20,7 @@ def draw_sweep(comparisons: Sequence[Comparison], path: Path) -> None:
         comparisons: see `compare`; those of baselines in weight space are not drawn.
         path: PNG file; replaced whole.
     """
-    drawn = [one for one in comparisons if one.is_made and one.quantity != NOVELTY]
+    drawn = [one for one in comparisons if one.is_made and one.quantity in (R2, ACCURACY)]
     if not drawn:
         return
     settings = list(dict.fromkeys(setting for c in drawn for setting in c.rows))

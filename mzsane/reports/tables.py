@@ -49,7 +49,7 @@ def arrange(statistics: Sequence[Row]) -> list[Table]:
 
     Args:
         statistics: one row per source, method and image set with ``kind``, ``n``, and in shares of
-            one ``mean``, ``std`` and ``best`` accuracy, and ``novelty``.
+            one ``mean``, ``std``, ``low``, ``high`` and ``best`` accuracy, and ``novelty``.
 
     Raises:
         ValueError: there are no statistics.
@@ -131,13 +131,14 @@ def _across(cells: Iterable[str]) -> str:
 
 
 def accuracy(row: Row) -> str:
-    """``mean ± std (best)`` in percent; a single model has neither a spread nor a best."""
+    """``mean ± std [low, high] (best)`` in percent; a single model has the first only."""
     if row["n"] == 0:
         return ABSENT
-    mean, std, best = (100 * float(row[name]) for name in ("mean", "std", "best"))
+    shown = ("mean", "std", "low", "high", "best")
+    mean, std, low, high, best = (100 * float(row[name]) for name in shown)
     if row["n"] == 1:
         return f"{mean:.1f}"
-    return f"{mean:.1f} ± {std:.1f} ({best:.1f})"
+    return f"{mean:.1f} ± {std:.1f} [{low:.1f}, {high:.1f}] ({best:.1f})"
 
 
 def count(row: Row) -> str:

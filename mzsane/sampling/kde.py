@@ -1,6 +1,7 @@
 """Kernel densities over the anchors' latents."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -29,17 +30,18 @@ class KDE(Sampler):
             ``joint`` one for the whole model.
         bandwidth: :math:`h`; 0 repeats anchors; the published code takes 0.2, unscaled. Or a rule,
             see `mzsane.sampling.bandwidths`: ``scott`` and ``silverman`` by the number of anchors
-            and of the dimensions of each density, ``cv`` one for all by cross-validation.
+            and of the dimensions of each density, ``cv`` one for all by cross-validation. A list
+            stands for as many densities, see `each`.
         scale: unit of the bandwidth. ``dimension``: :math:`s_t` is the standard deviation over the
             anchors of each dimension of each token, or of a single anchor that over its tokens;
             ``isotropic``: its root mean square over all dimensions of a density; ``none``: 1.
 
     Raises:
-        ValueError: `draw`, `scale` or a rule is unknown, or `bandwidth` is negative.
+        ValueError: `draw`, `scale` or a rule is unknown, or a bandwidth is negative or missing.
     """
 
     draw: Literal["token", "layer", "joint"] = "token"
-    bandwidth: float | Rule = 0.2
+    bandwidth: float | Rule | Sequence[float | Rule] = 0.2
     scale: Literal["dimension", "isotropic", "none"] = "dimension"
 
     def __post_init__(self) -> None:
@@ -48,18 +50,30 @@ class KDE(Sampler):
             raise ValueError(f"KDE.draw is {self.draw!r}; choose token, layer or joint")
         if self.scale not in ("dimension", "isotropic", "none"):
             raise ValueError(f"KDE.scale is {self.scale!r}; choose dimension, isotropic or none")
-        if isinstance(self.bandwidth, str):
-            if self.bandwidth not in ("scott", "silverman", "cv"):
-                raise ValueError(
-                    f"KDE.bandwidth is {self.bandwidth!r}; give a number, scott, silverman or cv"
-                )
-        elif self.bandwidth < 0:
-            raise ValueError(f"KDE.bandwidth is {self.bandwidth}; give 0 or more")
+        several = _listed(self.bandwidth)
+        if not several:
+            raise ValueError("KDE.bandwidth is an empty list; give one bandwidth or more")
+        for one in several:
+            _require_known(one)
+
+    @property
+    def each(self) -> "dict[float | Rule, KDE]":
+        """A density for every bandwidth, of which only one by one can be fitted."""
+        return {one: replace(self, bandwidth=one) for one in _listed(self.bandwidth)}
 
     def fit(
         self, latents: Float[Tensor, "anchors tokens latent"], layers: Int[Tensor, " tokens"]
     ) -> Draw:
-        """The density around these anchors."""
+        """The density around these anchors.
+
+        Raises:
+            ValueError: there are several bandwidths.
+        """
+        if isinstance(self.bandwidth, Sequence) and not isinstance(self.bandwidth, str):
+            raise ValueError(
+                f"KDE.bandwidth is {list(self.bandwidth)}: give one here; several are for "
+                "mzsane.train and mzsane.evaluate, outside of a selection"
+            )
         group = self._groups(layers)
         tokens = latents.flatten(0, 1)  # a row of it is found in a third of the time
         place = torch.arange(len(layers))
@@ -111,3 +125,19 @@ class KDE(Sampler):
         rule = scott if self.bandwidth == "scott" else silverman
         dimensions = torch.bincount(group).double() * latents.shape[2]
         return rule(len(latents), dimensions)[group][:, None]
+
+
+def _listed(bandwidth: float | Rule | Sequence[float | Rule]) -> list[float | Rule]:
+    if isinstance(bandwidth, str) or not isinstance(bandwidth, Sequence):
+        return [bandwidth]
+    return list(bandwidth)
+
+
+def _require_known(bandwidth: float | Rule) -> None:
+    if isinstance(bandwidth, str):
+        if bandwidth not in ("scott", "silverman", "cv"):
+            raise ValueError(
+                f"KDE.bandwidth is {bandwidth!r}; give a number, scott, silverman or cv"
+            )
+    elif bandwidth < 0:
+        raise ValueError(f"KDE.bandwidth is {bandwidth}; give 0 or more")

@@ -16,8 +16,7 @@ from mzsane.sampling import KDE, stored_models
 
 NAMES = [
     "random",
-    "anchor_noise_0.2",
-    "anchor_noise_0.5",
+    *(f"anchor_noise_{scale}" for scale in (0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 1)),
     "average",
     "average_permuted",
     "weight_kde",
@@ -52,7 +51,7 @@ def test_every_baseline_is_there_and_draws_what_its_generator_says(cnn_shelf, an
     makers = weight_baselines(cnn_shelf.layout, cnn_shelf.symmetry, 5)
     assert list(makers) == NAMES
     first = {name: make(anchors, rng()) for name, make in makers.items()}
-    assert [len(population) for population in first.values()] == [5, 5, 5, 1, 1, 5, 5]
+    assert [len(population) for population in first.values()] == [*[5] * 8, 1, 1, 5, 5]
     for name, make in makers.items():
         again, other = make(anchors, rng()), make(anchors, rng(1))
         same = [torch.equal(t, other.tensors[k]) for k, t in first[name].tensors.items()]

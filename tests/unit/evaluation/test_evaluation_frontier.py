@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mzsane.evaluation import area, frontiers, staircase
+from mzsane.evaluation import TABLES, area, frontiers, staircase
+from mzsane.evaluation.frontier import reached
 
 POINTS = st.lists(st.tuples(st.floats(0, 3), st.floats(0, 1)), min_size=1, max_size=12)
 
@@ -38,19 +39,65 @@ def test_corners_rise_in_novelty_and_fall_in_accuracy(points):
     assert [a for _, a in corners] == sorted({a for _, a in corners}, reverse=True)
 
 
-def test_trivial_baselines_reach_together_what_none_reaches_alone():
+def rows_of(*models, **others):
     common = {"source": "s", "architecture": "cnn", "protocol": "zero_shot", "images": "i"}
-    rows = [
-        common | {"method": m, "kind": k, "finite": f, "members": 1, "novelty": n, "accuracy": a}
-        for m, k, f, n, a in [
-            ("noise", "baseline", 1, 0.5, 0.8),
-            ("random", "baseline", 1, 2.0, 0.1),
-            ("noise", "baseline", 0, math.inf, math.nan),
-            ("reconstructed", "reconstruction", 1, 0.9, 0.9),
-            ("kde", "sampler", 1, 0.6, 0.7),
-        ]
-    ]
-    found = {row["method"]: row["frontier"] for row in frontiers(rows)}
+    common |= {"members": 1, "finite": 1, "seed": 0} | others
+    names = ("method", "family", "kind", "novelty", "accuracy")
+    return [common | dict(zip(names, model, strict=True)) for model in models]
+
+
+def test_trivial_baselines_reach_together_what_none_reaches_alone():
+    rows = rows_of(
+        ("noise", "noise", "baseline", 0.5, 0.8),
+        ("random", "random", "baseline", 2.0, 0.1),
+        ("reconstructed", "reconstructed", "reconstruction", 0.9, 0.9),
+        ("kde", "kde", "sampler", 0.6, 0.7),
+    )
+    rows += rows_of(("noise", "noise", "baseline", math.inf, math.nan), finite=0)
+    found = {row["family"]: row["frontier"] for row in frontiers(rows)}
     assert found == pytest.approx(
         {"all baselines": 0.45, "noise": 0.4, "random": 0.1, "reconstructed": 0.81, "kde": 0.42}
     )
+
+
+def test_strengths_of_one_family_share_a_frontier_and_older_tables_have_none():
+    rows = rows_of(
+        ("noise_0.2", "noise", "baseline", 0.5, 0.8), ("noise_1", "noise", "baseline", 1.0, 0.2)
+    )
+    assert [row["family"] for row in frontiers(rows)] == ["all baselines", "noise"]
+    assert frontiers(rows)[1]["frontier"] == pytest.approx(0.5 * 0.8 + 0.5 * 0.2)
+    for row in rows:
+        del row["family"]
+    assert [row["family"] for row in frontiers(rows)] == ["all baselines", "noise_0.2", "noise_1"]
+
+
+def test_seeds_have_frontiers_of_their_own():
+    first = rows_of(("kde", "kde", "sampler", 0.5, 0.8))
+    second = rows_of(("kde", "kde", "sampler", 0.5, 0.4), seed=1)
+    found = {row["seed"]: row["frontier"] for row in frontiers(first + second)}
+    assert found == pytest.approx({0: 0.4, 1: 0.2})
+
+
+def test_areas_are_compared_at_equal_numbers_of_models():
+    """Many draws of one distribution reach more than few; of as many they reach the same."""
+    rng = np.random.default_rng(0)
+    draws = [(n, 1 - n) for n in rng.random(400)]
+    rows = rows_of(*(("many", "many", "baseline", *draw) for draw in draws))
+    rows += rows_of(*(("few", "few", "sampler", *draw) for draw in draws[:20]))
+    found = {row["family"]: row for row in frontiers(rows)}
+    assert {row["equal_n"] for row in found.values()} == {20}
+    assert found["many"]["frontier"] > found["few"]["frontier"] + 0.02
+    fresh = [area([draws[i] for i in rng.integers(400, size=20)]) for _ in range(300)]
+    assert found["many"]["equal"] == pytest.approx(np.mean(fresh), abs=0.01)
+    low, high = np.quantile(fresh, [0.025, 0.975])
+    assert (found["many"]["low"], found["many"]["high"]) == pytest.approx((low, high), abs=0.03)
+
+
+@given(POINTS)
+def test_a_draw_of_very_many_models_reaches_what_all_do(points):
+    assert reached([points], 300, 0) == pytest.approx(area(points))
+
+
+def test_rows_have_the_columns_that_are_described():
+    found = frontiers(rows_of(("kde", "kde", "sampler", 0.5, 0.8)))
+    assert list(found[0]) == list(TABLES["frontier"])

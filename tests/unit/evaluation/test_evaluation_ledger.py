@@ -29,7 +29,7 @@ ROWS = [{"accuracy": 0.1 + 0.2, "loss": math.nan, "model": 3}]
 
 
 def study(store, images, **changes):
-    settings = {"num_anchors": 3, "num_samples": 2, "workers": 1}
+    settings = {"num_anchors": 3, "num_samples": 2, "workers": 1, "noise_scales": (0.2,)}
     protocols = {"zero_shot": ZeroShot(), "ensembles": Ensembles((2,), 3)}
     return Study(
         {store.name: store}, {"a": lambda: images}, {"gaussian": Gaussian()}, protocols,

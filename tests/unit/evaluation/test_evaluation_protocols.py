@@ -68,6 +68,7 @@ def ask(protocol, population, images, near, kind="sampler"):
 
 def study(store, images, **changes):
     settings = {"num_anchors": 3, "num_samples": 2, "workers": 1, "protocols": ALL}
+    settings["noise_scales"] = (0.2, 0.5)
     samplers = {"gaussian": Gaussian(), "subsample": Selection(KDE("joint"), 4, 2)}
     return Study({store.name: store}, {"a": lambda: images}, samplers, **(settings | changes))
 

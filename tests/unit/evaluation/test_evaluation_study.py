@@ -15,11 +15,13 @@ from mzsane.evaluation import (
     Study,
     ZeroShot,
     compare,
+    frontiers,
     judging,
     read_rows,
     summarise,
     write_rows,
 )
+from mzsane.evaluation.baselines import NOISE_SCALES
 from mzsane.evaluation.judging import Judge
 from mzsane.evaluation.subjects import Subjects
 from mzsane.images import Split
@@ -62,8 +64,7 @@ def test_every_method_is_reported_on_every_image_set(result):
         ("anchors", "zoo"): 4,
         ("anchors_best_validation", "zoo"): 1,
         ("random", "baseline"): 3,
-        ("anchor_noise_0.2", "baseline"): 3,
-        ("anchor_noise_0.5", "baseline"): 3,
+        **{(f"anchor_noise_{scale:g}", "baseline"): 3 for scale in NOISE_SCALES},
         ("average", "baseline"): 1,
         ("average_permuted", "baseline"): 1,
         ("weight_kde", "baseline"): 3,
@@ -79,6 +80,28 @@ def test_every_method_is_reported_on_every_image_set(result):
     assert {(r["source"], r["protocol"], r["split"], r["anchors"], r["step"]) for r in rows} == {
         ("tiny", "zero_shot", "test", 4, 7)
     }
+
+
+def test_strengths_of_noise_and_bandwidths_of_a_density_are_families(
+    cnn_store, small_sane, noise_images
+):
+    images = noise_images(cnn_store.architectures[0].architecture)
+    samplers = {"kde": KDE("joint", [0.2, 1, "scott"]), "gaussian": Gaussian()}
+    found = study(cnn_store, {"a": images}, samplers=samplers).run(small_sane(cnn_store.d_token))
+    families = {row["method"]: row["family"] for row in found}
+    assert [m for m in families if families[m] == "kde"] == ["kde_0.2", "kde_1", "kde_scott"]
+    assert len([m for m in families if families[m] == "anchor_noise"]) == 7
+    assert families["gaussian"] == "gaussian"
+    near, far = ([r["novelty"] for r in found if r["method"] == m] for m in ("kde_0.2", "kde_1"))
+    assert near != far
+    areas = {row["family"]: row for row in frontiers(found)}
+    assert (areas["kde"]["n"], areas["gaussian"]["n"], areas["anchor_noise"]["n"]) == (9, 3, 21)
+    assert {row["equal_n"] for row in areas.values()} == {3}
+    alone = study(cnn_store, {"a": images}, samplers={"kde_1": KDE("joint", 1)}).run(
+        small_sane(cnn_store.d_token)
+    )
+    drawn = ([r["loss"] for r in rows if r["method"] == "kde_1"] for rows in (found, alone))
+    assert next(drawn) == next(drawn), "a draw depends on the name of the method only"
 
 
 def test_accuracy_is_that_of_the_models_on_the_test_split(result, cnn_shelf):
@@ -231,11 +254,11 @@ def test_progress_and_training_mode_and_the_table(cnn_store, small_sane, noise_i
     model = small_sane(cnn_store.d_token).train()
     rows = study(cnn_store, {"a": images}).run(model, 0, lambda *stage: told.append(stage))
     assert model.training
-    assert told[0] == ("evaluating: tiny, anchors", 1, 15)
-    assert [done for _, done, _ in told] == list(range(1, 16))
+    assert told[0] == ("evaluating: tiny, anchors", 1, 20)
+    assert [done for _, done, _ in told] == list(range(1, 21))
     write_rows(tmp_path / "results.csv", rows)
     assert same(read_rows(tmp_path / "results.csv"), rows)
-    assert len(summarise(rows)) == 15
+    assert len(summarise(rows)) == 20
 
 
 @pytest.mark.parametrize(("steps", "said"), [([0, 2], 1), ([0, 2, 4], 0), (None, 0)])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mzsane.evaluation import read_rows, write_rows
+from mzsane.evaluation import TABLES, read_rows, summarise, write_columns, write_rows
 
 ROW = {"source": "10", "method": 'a,"b"', "model": 3, "accuracy": 0.1, "novelty": 1e-17}
 
@@ -47,3 +47,24 @@ def test_empty_absent_and_damaged_tables_are_named(tmp_path):
     path.write_text("model,accuracy\n1,0.5\n2,half\n")
     with pytest.raises(ValueError, match="line 3"):
         read_rows(path)
+
+
+def test_a_column_has_one_type_in_all_tables():
+    kinds = [(name, column.kind) for table in TABLES.values() for name, column in table.items()]
+    assert len(dict(kinds)) == len(set(kinds))
+
+
+def test_numbers_have_units_and_the_page_tells_them(tmp_path):
+    write_columns(tmp_path / "columns.md")
+    text = (tmp_path / "columns.md").read_text()
+    unnumbered = {"model", "seed"}
+    for table, columns in TABLES.items():
+        section = text.split(f"## {table}.csv")[1].split("\n## ")[0]
+        for name, column in columns.items():
+            assert f"| {name} | {column.meaning} | {column.unit or 'a name'} |" in section
+            assert bool(column.unit) is (column.kind is not str and name not in unnumbered), name
+
+
+def test_statistics_have_the_columns_that_are_described():
+    row = {name: column.kind(0) for name, column in TABLES["results"].items()}
+    assert list(summarise([row])[0]) == list(TABLES["statistics"])

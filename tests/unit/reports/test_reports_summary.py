@@ -22,7 +22,7 @@ def cells(text):
 def test_accuracies_are_percent_with_spread_and_best(make_statistic):
     shown = cells(markdown_summary([make_statistic()], [], {}))
     assert shown["method"] == ["digits", "n", "novelty"]
-    assert shown["kde"] == ["50.0 ± 12.5 (75.0)", "3", "0.40"]
+    assert shown["kde"] == [r"50.0 ± 12.5 \[40.0, 60.0] (75.0)", "3", "0.40"]
 
 
 def test_image_sets_are_columns_and_what_is_missing_is_a_dash(make_statistic):
@@ -80,7 +80,7 @@ def test_what_the_evaluation_summarises_can_be_shown(results, metrics, tmp_path)
     write_summary(tmp_path / "run" / "summary.md", statistics, metrics, {"seed": 0})
     text = (tmp_path / "run" / "summary.md").read_text(encoding="utf-8")
     assert text == markdown_summary(statistics, metrics, {"seed": 0})
-    assert cells(text)["heldout"] == ["85.0 ± 7.1 (90.0)", "2", "1.00"]
+    assert cells(text)["heldout"] == [r"85.0 ± 7.1 \[80.0, 90.0] (90.0)", "2", "1.00"]
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["summary.md"]
 
 
@@ -90,8 +90,10 @@ def test_terminal_shows_the_same_cells(make_statistic):
     console.print(terminal_summary([make_statistic(name), make_statistic("z", "zoo", mean=0.25)]))
     text = console.file.getvalue()
     assert name in text
-    assert text.index("models of the zoo") < text.index("25.0 ± 12.5 (75.0)")
-    assert text.index("25.0 ± 12.5 (75.0)") < text.index("50.0 ± 12.5 (75.0)")
+    assert text.index("models of the zoo") < text.index("25.0 ± 12.5 [40.0, 60.0] (75.0)")
+    assert text.index("25.0 ± 12.5 [40.0, 60.0] (75.0)") < text.index(
+        "50.0 ± 12.5 [40.0, 60.0] (75.0)"
+    )
 
 
 def test_latest_leaves_out_earlier_evaluations(make_result):

@@ -5,7 +5,14 @@ import math
 
 import pytest
 
-from mzsane.reports import Job, of_metrics, of_results, write_measurements, write_sweep
+from mzsane.reports import (
+    Job,
+    of_frontiers,
+    of_metrics,
+    of_results,
+    write_measurements,
+    write_sweep,
+)
 from mzsane.reports.comparing import cell, compare, differences
 from mzsane.reports.measurements import Measurement
 from mzsane.reports.sweep import draw_sweep, markdown_sweep
@@ -81,6 +88,21 @@ def test_novelty_is_shown_of_samplers_only():
     assert [c.title for c in compare([job("x", 0, *measured)])] == [
         "accuracy of kde, %", "novelty of kde"
     ]  # fmt: skip
+
+
+def test_frontiers_are_compared_over_seeds():
+    def line(value, family="kde", kind="sampler"):
+        return {
+            **{"source": "a", "architecture": "CNN", "protocol": "zero_shot", "images": "digits"},
+            **{"family": family, "kind": kind, "equal_n": 10, "equal": value},
+        }
+
+    rows = ([line(value), line(0.5, "anchors", "zoo"), line(math.nan, "broken")] for value in
+            (0.3, 0.4))  # fmt: skip
+    jobs = [job("x", seed, *of_frontiers(some)) for seed, some in enumerate(rows)]
+    (found,) = compare(jobs)
+    assert (found.title, jobs[0].measured[0].n) == ("frontier of kde, zero_shot", 10)
+    assert "| x | 0.350 ± 0.071 | 2 |" in markdown_sweep(jobs, {}, {})
 
 
 def test_what_the_autoencoder_made_is_read_first():
