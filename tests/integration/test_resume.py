@@ -8,7 +8,10 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EMAWeightAveraging
 
-from mzsane.callbacks import Throughput
+from mzsane.callbacks import Finite, SampleAndEvaluate, Throughput
+from mzsane.evaluation import Study, read_rows
+from mzsane.images import digits
+from mzsane.sampling import Gaussian
 
 
 class Interrupt(pl.Callback):
@@ -157,8 +160,15 @@ def test_accumulated_gradients_are_never_cut_in_two(parts, parts_in, tmp_path, s
     assert_same(parts(accumulate_grad_batches=2).fit(), whole)
 
 
-def test_callbacks_change_nothing(parts, uninterrupted):
-    assert_same(parts([Throughput()], every=1).fit(), uninterrupted[0])
+def test_callbacks_change_nothing(parts, store, uninterrupted, tmp_path):
+    table = tmp_path / "results.csv"
+    study = Study(
+        {"tiny": store}, {"digits": digits}, {"gaussian": Gaussian()}, methods=["gaussian"],
+        num_anchors=2, num_samples=2, workers=1,
+    )  # fmt: skip
+    watching = [Throughput(), Finite(), SampleAndEvaluate(study, table, every_n_epochs=1)]
+    assert_same(parts(watching, every=1).fit(), uninterrupted[0])
+    assert len({row["step"] for row in read_rows(table)}) == 2, "after each epoch"
 
 
 def test_the_ends_of_training_do_not_depend_on_the_global_random_state(parts, uninterrupted):

@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -230,6 +232,8 @@ def test_a_network_of_ones_own_is_sampled_around_and_given_another_classifier(sa
     with safe_open(folder / "models" / "sample_00000.safetensors", "pt") as file:
         architecture = json.loads(json.loads(file.metadata()["mzsane"])["architecture"])
     assert architecture["classes"] == 7
+    (head,) = (name for name, tensor in one.items() if tensor.ndim == 2 and len(tensor) == 7)
+    assert not torch.equal(one[head], other[head]), "each model has a classifier of its own"
     Architecture("mzsane.architectures.CNN", {}, (1, 28, 28), 7).build().load_state_dict(one)
 
 
@@ -245,35 +249,91 @@ def test_a_selection_writes_the_best_first_with_their_accuracy(sample):
     assert scores == sorted(scores, reverse=True)
 
 
-def test_neither_selecting_nor_conditioning_sees_test_images(sample, monkeypatch):
-    seen = []
+def test_what_a_selection_writes_is_what_was_judged(sample, monkeypatch):
+    """By a weight, which differs from model to model where accuracies may be the same."""
 
-    def spy(own):
-        def call(population, split, *rest, **named):
-            seen.append(split.images)
-            return own(population, split, *rest, **named)
+    def judged(population, *_):
+        return SimpleNamespace(accuracy=population.tensors["module_list.0.bias"][:, 0])
 
-        return call
-
-    for name in ("condition", "evaluate"):
-        where = f"mzsane.evaluation.selecting.{name}"
-        monkeypatch.setattr(where, spy(getattr(populations, name)))
-    sample("sampler=subsample", "sampler.subsample.candidates=3", "sampler.subsample.survivors=2",
-           "images=digits")  # fmt: skip
-    assert seen
-    digits = load_digits()
-    assert all(torch.equal(images, digits.validation.images) for images in seen)
+    monkeypatch.setattr("mzsane.evaluation.selecting.evaluate", judged)
+    folder = sample(
+        "sampler=subsample", "density@sampler.subsample.sampler=kde_joint",
+        "sampler.subsample.candidates=9", "sampler.subsample.survivors=4", "images=digits",
+    )  # fmt: skip
+    models = json.loads((folder / "samples.json").read_text())["models"]
+    scores = [model["validation accuracy"] for model in models]
+    written = judged(Population.from_states(CNN, states_in(folder))).accuracy.tolist()
+    assert written == pytest.approx(scores, abs=1e-6)
+    assert scores[0] > scores[-1] + 1e-4
 
 
-def test_running_statistics_are_made_from_images_or_left(sample, tmp_path):
+def test_anchors_of_ones_own_are_aligned_if_that_is_asked_for(sample, store, tmp_path):
+    shelf = store.architectures[0]
+    state = shelf.state(shelf.reference)
+    moved = shelf.symmetry.apply(state, shelf.symmetry.random(np.random.default_rng(0)))
+    save_file(state, tmp_path / "stored.safetensors")
+    save_file(moved, tmp_path / "moved.safetensors")
+
+    def drawn(name, align):
+        """Around one anchor this density has no width."""
+        arguments = (f"anchors={name}.safetensors", f"align={align}", "sampler=gaussian")
+        (one,) = states_in(sample(*arguments, "num_samples=1", folder=f"{name}_{align}"))
+        return one
+
+    stored, aligned, left = (
+        drawn(*one) for one in (("stored", False), ("moved", True), ("moved", False))
+    )
+    for name, tensor in stored.items():
+        torch.testing.assert_close(aligned[name], tensor)
+    assert any(not torch.allclose(left[name], tensor) for name, tensor in stored.items())
+
+
+@pytest.mark.parametrize("models", [1, 3])
+def test_anchors_are_of_as_many_models_as_the_zoo_is_told(sample, models):
+    folder = sample(f"zoo.num_models={models}", "num_samples=1")
+    names = json.loads((folder / "samples.json").read_text())["anchors"]["names"]
+    assert len({name.split("@")[0] for name in names}) == models
+
+
+@pytest.fixture
+def resnets(tmp_path):
+    """What names anchors with running statistics."""
     folder = tmp_path / "resnets"
     folder.mkdir()
     for seed in range(3):
         save_file(RESNET.build(seed).state_dict(), folder / f"model{seed}.safetensors")
-    common = (
+    return (
         "anchors=resnets", "architecture=resnet18", "architecture.arguments.width=2",
-        "architecture.input_shape=[1,28,28]", "num_samples=1", "images=digits", "sampler=gaussian",
+        "architecture.input_shape=[1,28,28]", "images=digits",
     )  # fmt: skip
+
+
+def test_neither_selecting_nor_conditioning_sees_test_images(sample, resnets, monkeypatch):
+    seen = {}
+
+    def spy(where, own):
+        def call(population, split, *rest, **named):
+            seen.setdefault(where, []).append(split.images)
+            return own(population, split, *rest, **named)
+
+        return call
+
+    condition, evaluate = populations.condition, populations.evaluate
+    for where, own in (
+        ("mzsane.populations.condition", condition),  # of what is written
+        ("mzsane.evaluation.selecting.condition", condition),
+        ("mzsane.evaluation.selecting.evaluate", evaluate),
+    ):
+        monkeypatch.setattr(where, spy(where, own))
+    sample(*resnets, "sampler=subsample", "sampler.subsample.candidates=3",
+           "sampler.subsample.survivors=2")  # fmt: skip
+    assert len(seen) == 3
+    validation = load_digits().validation.images
+    assert all(torch.equal(images, validation) for each in seen.values() for images in each)
+
+
+def test_running_statistics_are_made_from_images_or_left(sample, resnets):
+    common = (*resnets, "num_samples=1", "sampler=gaussian")
     (kept,), (made,) = (
         states_in(sample(*common, f"conditioning={how}", folder=how)) for how in ("none", "train")
     )

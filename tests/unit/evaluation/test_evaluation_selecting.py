@@ -3,36 +3,39 @@
 import numpy as np
 import torch
 
+from mzsane.evaluation import Study, selected, selecting
 from mzsane.evaluation.selecting import OnValidation
 from mzsane.populations import condition, evaluate
-from mzsane.sampling import Gaussian, Selection, encode_rows, select, stored_models
+from mzsane.sampling import Gaussian, Selection, stored_models
 
 
-class Trap:
-    """Images that nobody may look at."""
+def test_selections_of_a_study_see_validation_images_and_no_others(
+    resnet_store, small_sane, noise_images, monkeypatch
+):
+    images = noise_images(resnet_store.architectures[0].architecture)
+    seen = {}
 
-    def __getattr__(self, name):
-        raise AssertionError(f"looked at test images: {name}")
+    def spy(name, own):
+        def call(population, split, *rest, **named):
+            seen.setdefault(name, []).append(split)
+            return own(population, split, *rest, **named)
 
-    __len__ = __getitem__ = __iter__ = lambda self, *_: self.anything
+        return call
 
-
-def test_a_selection_never_sees_test_images(cnn_shelf, small_sane, noise_images):
-    images = noise_images(cnn_shelf.architecture)
-    object.__setattr__(images, "test", Trap())
-    model = small_sane(cnn_shelf.layout.d_token)
-    anchors = encode_rows(model, cnn_shelf, np.arange(4), 48, 6)
-    judge = OnValidation(images.validation, images.train)
-    found = select(
-        model,
-        anchors,
-        Selection(Gaussian(), 6, 2, 2),
-        judge,
-        torch.Generator().manual_seed(0),
-        48,
-        6,
+    for module, name in ((selecting, "condition"), (selecting, "evaluate"), (selected, "evaluate")):
+        monkeypatch.setattr(module, name, spy((module, name), getattr(module, name)))
+    study = Study(
+        {"residual": resnet_store},
+        {"noise": lambda: images},
+        {"subsample": Selection(Gaussian(), 3, 2)},
+        methods=["anchors_best_validation", "greedy_soup", "subsample"],
+        num_anchors=3,
+        num_samples=2,
+        workers=1,
     )
-    assert len(found.scores) == 2
+    assert study.run(small_sane(resnet_store.d_token))
+    assert len(seen) == 3
+    assert all(split is images.validation for splits in seen.values() for split in splits)
 
 
 def test_models_are_judged_by_their_accuracy_on_validation_images(cnn_shelf, noise_images):

@@ -257,6 +257,33 @@ def test_half_precision_is_near_and_gives_float32(cnn_shelf, small_sane):
         assert (half - whole).abs().max() < 0.05 * whole.abs().max()
 
 
+def test_models_are_made_in_half_precision_where_that_is_asked_for(cnn_shelf, small_sane):
+    model = small_sane(20)
+    anchors = encode_rows(model, cnn_shelf, np.arange(3), 16, 2)
+    half_anchors = encode_rows(model, cnn_shelf, np.arange(3), 16, 2, "bfloat16")
+    settings = (KDE("joint"), 2)
+
+    def generated(precision):
+        generator = torch.Generator().manual_seed(0)
+        return generate(model, anchors, *settings, generator, 16, 2, precision)
+
+    made = {
+        "anchors": (half_anchors.latents, anchors.latents),
+        "decoded": tuple(
+            cnn_shelf.layout.flatten(
+                decode_models(model, anchors.latents, anchors, 16, 2, p).tensors
+            )
+            for p in ("bfloat16", "float32")
+        ),
+        "generated": tuple(
+            cnn_shelf.layout.flatten(generated(p).tensors) for p in ("bfloat16", "float32")
+        ),
+    }
+    for half, whole in made.values():
+        assert not torch.equal(half, whole)
+        assert (half - whole).abs().max() < 0.05 * whole.abs().max()
+
+
 def test_selection_judges_decoded_models_and_never_broken_ones(cnn_shelf, small_sane):
     model = small_sane(20)
     anchors = encode_rows(model, cnn_shelf, np.arange(6), 16, 2)
@@ -279,24 +306,3 @@ def test_selection_judges_decoded_models_and_never_broken_ones(cnn_shelf, small_
     with pytest.raises(ValueError, match="none of the candidates"):
         select(model, anchors, Selection(Gaussian(), 4, 2), judge, torch.Generator(), 16, 2)
     assert not judged
-
-
-@pytest.mark.parametrize("candidates", [4, 12])
-def test_decoded_candidates_are_let_go_however_many_there_are(
-    resnet_shelf, small_sane, candidates, monkeypatch
-):
-    """One at a time: when a candidate is judged, no earlier one is in memory."""
-    monkeypatch.setattr(selecting_module, "TOGETHER", 1)
-    model = small_sane(resnet_shelf.layout.d_token)
-    anchors = encode_rows(model, resnet_shelf, np.arange(3), 16, 2)
-    alive, largest = weakref.WeakSet(), []
-
-    def judge(population):
-        alive.update(population.tensors.values())
-        largest.append(len(alive))
-        return population.tensors["conv1.weight"].flatten(1).sum(1)
-
-    generator = torch.Generator().manual_seed(0)
-    select(model, anchors, Selection(Gaussian(), candidates, 2), judge, generator, 16, 2)
-    assert len(largest) == candidates
-    assert max(largest) == len(resnet_shelf.layout.shapes)

@@ -8,10 +8,13 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.neighbors import KernelDensity
 
-from mzsane.sampling import KDE, Gaussian, Interpolate
+from mzsane.sampling import KDE, Gaussian, Interpolate, LatentMixture
 
 LAYERS = torch.tensor([0, 0, 0, 1, 1, 2])
-SAMPLERS = [KDE("token"), KDE("layer"), KDE("joint"), Gaussian(), Interpolate(2, 0.7)]
+SAMPLERS = [
+    KDE("token"), KDE("layer"), KDE("joint"), KDE("token", "cv"), KDE("layer", "scott"),
+    Gaussian(), Interpolate(2, 0.7), Interpolate(3, 0.7, "spherical"), LatentMixture(2),
+]  # fmt: skip
 
 
 def anchors(count=5, tokens=6, latent=3, seed=0):

@@ -176,6 +176,22 @@ def test_every_source_has_its_own_metrics(batch, tmp_path):
         assert found[f"val/r2/{name}"] == pytest.approx(1 - error / variance, abs=1e-6)
 
 
+def test_entries_are_erased_in_training_and_not_in_validation(batch, tmp_path):
+    module, shares = system(sigma=0.0, erase=0.5), {True: [], False: []}
+    encode = module.model.encode
+
+    def spy(inputs, *rest):
+        real = batch.mask.repeat_interleave(2, 0)
+        shares[module.training].append((inputs[real] == 0).float().mean().item())
+        return encode(inputs, *rest)
+
+    module.model.encode = spy
+    loaders = [DataLoader([batch] * 2, batch_size=None, collate_fn=as_it_is)] * 2
+    quick_trainer(tmp_path).fit(module, *loaders)
+    assert [0.3 < share < 0.7 for share in shares[True]] == [True, True]
+    assert set(shares[False]) == {0.0}
+
+
 @pytest.fixture
 def packed(batch):
     """The first window holds two models, of other kinds of layers, and padding."""
