@@ -13,7 +13,7 @@ SETTING = ("source", "architecture", "protocol", "images", "epochs", "members")
 ORIGINALS = {"reconstructed": "anchors", "heldout_reconstructed": "heldout"}
 """Methods whose i-th model was made of the i-th of another."""
 
-RIVALS = {"refined": ("finetuned", "refined_twin")}
+RIVALS = {"refined": "finetuned"}
 """Protocols that may spend the same budget on the same models, by their usual names."""
 
 SIGNED_RANK, MANN_WHITNEY = "signed rank", "Mann-Whitney"
@@ -122,7 +122,7 @@ def _equal_budgets(setting: tuple[Value, ...]) -> list[tuple[Value, ...]]:
     place = SETTING.index("protocol")
     return [
         (*setting[:place], protocol, *setting[place + 1 :])
-        for protocol in (setting[place], *RIVALS.get(str(setting[place]), ()))
+        for protocol in (setting[place], *_rivals(setting[place]))
     ]
 
 
@@ -144,6 +144,12 @@ def _comparisons(rows: Sequence[Mapping[str, Value]]) -> list[tuple[Row, Pairs]]
     return list(groups.values())
 
 
+def _rivals(protocol: Value) -> list[str]:
+    """Protocols that may spend as much; see `mzsane.evaluation.protocols.with_twins`."""
+    usual = [RIVALS[str(protocol)]] if protocol in RIVALS else []
+    return [*usual, f"{protocol}_twin"]
+
+
 def _partners(row: Mapping[str, Value]) -> list[tuple[str, tuple[Value, ...]]]:
     """Names of what a model is compared with, and the keys of the models."""
     setting = {name: row[name] for name in SETTING}
@@ -155,7 +161,7 @@ def _partners(row: Mapping[str, Value]) -> list[tuple[str, tuple[Value, ...]]]:
     if row["epochs"] != 0:
         before = setting | {"epochs": 0.0}
         partners.append(("itself before", (*before.values(), seed, method, model)))
-        for rival in RIVALS.get(str(row["protocol"]), ()):
+        for rival in _rivals(row["protocol"]):
             other = setting | {"protocol": rival}
             partners.append((rival, (*other.values(), seed, method, model)))
     return partners

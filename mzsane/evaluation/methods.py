@@ -8,6 +8,7 @@ from jaxtyping import Int
 
 from mzsane.images import ImageSet
 from mzsane.populations import Population
+from mzsane.sampling import Precision
 from mzsane.stores import Shelf
 
 Kind = Literal["sampler", "baseline", "reconstruction", "zoo"]
@@ -70,9 +71,11 @@ class Amounts(NamedTuple):
         samples: models of each method.
         noise_scales: of ``anchor_noise_<scale>``.
         halo: tokens of context on each side of a window; None is an eighth of the window.
+        precision: of the autoencoder's matrix products.
     """
 
     anchors: int
     samples: int
     noise_scales: Sequence[float]
     halo: int | None
+    precision: Precision = "float32"

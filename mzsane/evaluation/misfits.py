@@ -1,13 +1,10 @@
-"""Why models cannot be evaluated or compared, and what to do about it."""
+"""Why models cannot be evaluated, and what to do about it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 
 from mzsane.architectures import Architecture
-from mzsane.evaluation.comparisons import RIVALS
 from mzsane.evaluation.judging import takes
-from mzsane.evaluation.protocols import Finetuned, Protocol, Refined
 from mzsane.images import ImageSet
-from mzsane.populations import steps_an_epoch
 from mzsane.stores import Shelf
 
 
@@ -23,32 +20,6 @@ def misfit(shelf: Shelf, images: Sequence[ImageSet]) -> str:
         f"{shelf.source}: no image set has images {list(shelf.architecture.input_shape)} in "
         f"{shelf.architecture.classes} classes ({told}); add one to evaluation.images"
     )
-
-
-def unpaired(
-    protocols: Mapping[str, Protocol], shelves: Sequence[Shelf], images: Sequence[ImageSet]
-) -> Iterator[str]:
-    """One sentence about each refinement that ends where fine-tuning is not tested.
-
-    Args:
-        protocols: by the names under which `mzsane.evaluation.compare` knows them.
-        shelves: whose models are evaluated.
-        images: sets, some of which suit some shelf.
-    """
-    for name, rival in RIVALS.items():
-        refined, tuned = protocols.get(name), protocols.get(rival)
-        if not isinstance(refined, Refined) or not isinstance(tuned, Finetuned):
-            continue
-        for one in images:
-            if not any(refined.suits(shelf.architecture, one) for shelf in shelves):
-                continue
-            end, tested = refined.recipe.epochs, tuned.tested(len(one.train.images))
-            if end not in tested:
-                yield (
-                    f"protocol.{name} ends after {end} epochs of {one.name}, where protocol."
-                    f"{rival} does not test, so these two are not compared; let its steps include "
-                    f"{end * steps_an_epoch(tuned.recipe, len(one.train.images))}"
-                )
 
 
 def _told(architecture: Architecture, images: ImageSet) -> str:

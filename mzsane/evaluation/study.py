@@ -13,15 +13,22 @@ from mzsane.evaluation.bench import Bench, Block
 from mzsane.evaluation.families import expanded
 from mzsane.evaluation.ledger import Ledger, stamp_of
 from mzsane.evaluation.methods import Amounts, Case, Method
-from mzsane.evaluation.misfits import misfit, unpaired
-from mzsane.evaluation.protocols import Ensembles, Protocol, ZeroShot
+from mzsane.evaluation.misfits import misfit
+from mzsane.evaluation.protocols import Ensembles, Protocol, ZeroShot, with_twins
 from mzsane.evaluation.table import Row
 from mzsane.evaluation.together import Share, Together
 from mzsane.evaluation.workshop import Workshop
 from mzsane.images import ImageSet
 from mzsane.models import Sane
 from mzsane.progress import Progress, silent
-from mzsane.sampling import Conditioning, Sampler, Selection, conditioning_of, warn_if_idle
+from mzsane.sampling import (
+    Conditioning,
+    Precision,
+    Sampler,
+    Selection,
+    conditioning_of,
+    warn_if_idle,
+)
 from mzsane.stores import TokenStore
 
 LOG = logging.getLogger(__name__)
@@ -41,7 +48,7 @@ class Study:
         images: loads each image set; the key is its name in the table.
         samplers: by the name of the method; one with several bandwidths is several methods of one
             family, see `expanded`.
-        protocols: by the name in the table.
+        protocols: by the name in the table; `with_twins` adds what refinement is compared with.
         methods: which of them take part, by name; None is all.
         num_anchors: stored models that are sampled from; all if there are fewer.
         num_samples: models of each method, but for selections, which say how many survive.
@@ -51,6 +58,8 @@ class Study:
         epochs: as the autoencoder was trained: checkpoints of each model; None is all.
         halo: tokens of context on each side of a window, for models longer than the
             autoencoder's; None is an eighth of the window.
+        precision: of the autoencoder's matrix products: ``float32``, or ``bfloat16`` by autocast.
+            Gradients of refinement are taken in float32.
         conditioning: where running statistics of BatchNorm come from: see
             `mzsane.sampling.conditioning_of`. Where they are decoded, `mzsane.sampling.mend`
             makes variances positive, and baselines, which nobody decodes, take validation images.
@@ -73,6 +82,7 @@ class Study:
     num_models: int | None = None
     epochs: Sequence[int] | None = None
     halo: int | None = None
+    precision: Precision = "float32"
     conditioning: Conditioning | None = None
     seed: int = 0
     workers: int = -1
@@ -133,7 +143,7 @@ class Study:
         ledger = Ledger(folder, self._stamp(model, step), share.rank)
         tasks = deque(self._tasks(model, images, share, ledger))
         blocks: list[Block] = []
-        total = len(tasks) * len(self.protocols)
+        total = len(tasks) * len(with_twins(self.protocols))
         while tasks:  # taken out, so that what a finished architecture needed is forgotten
             number, bench, method = tasks.popleft()
             for block in bench.blocks(number, method, step, ledger):
@@ -147,9 +157,6 @@ class Study:
     ) -> list[tuple[int, Bench, Method]]:
         """Methods of architectures that this process evaluates, with their numbers among all."""
         cases = [case for case in self._cases() if self._suits(case, images)]
-        if share.rank == 0:
-            for told in unpaired(self.protocols, [case.shelf for case in cases], images):
-                LOG.warning("%s", told)
         benches = (self._bench(model, case, images, share, ledger) for case in cases)
         tasks = ((bench, method) for bench in benches for method in bench.methods)
         return [(number, *task) for number, task in enumerate(tasks) if share.mine(number)]
@@ -157,18 +164,21 @@ class Study:
     def _stamp(self, model: Sane, step: int) -> str:
         """Of everything that decides the rows but what a run's configuration holds fixed."""
         stores = [store.content_hash for store in self.stores.values()]
-        return stamp_of(model, step, stores, self.num_anchors, self.num_samples, self.seed)
+        amounts = (self.num_anchors, self.num_samples, self.precision, self.seed)
+        return stamp_of(model, step, stores, *amounts)
 
     def _bench(
         self, model: Sane, case: Case, images: Sequence[ImageSet], share: Share, ledger: Ledger
     ) -> Bench:
-        amounts = Amounts(self.num_anchors, self.num_samples, self.noise_scales, self.halo)
+        amounts = Amounts(
+            self.num_anchors, self.num_samples, self.noise_scales, self.halo, self.precision
+        )
         workers = _workers(self.workers, share)
         how = conditioning_of(self.conditioning, case.shelf.layout)
         shop = Workshop(
             model, case, amounts, expanded(self.samplers), self.seed, workers, how, ledger
         )
-        return Bench(shop, self.protocols, self.methods, images)
+        return Bench(shop, with_twins(self.protocols), self.methods, images)
 
     def _loaded(self) -> list[ImageSet]:
         """Image sets under the names of the table."""

@@ -23,6 +23,7 @@ from mzsane.populations import Population
 from mzsane.sampling import (
     Anchors,
     Conditioning,
+    Precision,
     Sampler,
     Selection,
     choose_rows,
@@ -92,11 +93,11 @@ class Workshop:
 
     def _reconstructions(self) -> Iterator[Method]:
         """Stored models that the autoencoder was trained on, and others, beside themselves."""
-        model, window, halo = self.model, self.model.window, self._halo
+        model, passing = self.model, self._passing
         yield Method(
             "reconstructed",
             "reconstruction",
-            lambda images: reconstruct(model, self._anchors, window, halo),
+            lambda images: reconstruct(model, self._anchors, *passing),
             refined=lambda images, budget: self._refined(
                 lambda images: self._anchors.latents, images, budget, self._anchors.carried
             ),
@@ -107,12 +108,14 @@ class Workshop:
             yield Method(
                 "heldout_reconstructed",
                 "reconstruction",
-                lambda images: reconstruct_rows(model, shelf, self._unseen, window, halo),
+                lambda images: reconstruct_rows(model, shelf, self._unseen, *passing),
             )
 
     @property
-    def _halo(self) -> int:
-        return self.model.window // 8 if self.amounts.halo is None else self.amounts.halo
+    def _passing(self) -> tuple[int, int, Precision]:
+        """Window, halo and precision of every pass through the autoencoder."""
+        window, halo = self.model.window, self.amounts.halo
+        return window, window // 8 if halo is None else halo, self.amounts.precision
 
     @cached_property
     def _rows(self) -> Int[np.ndarray, " anchors"]:
@@ -130,7 +133,7 @@ class Workshop:
 
     @cached_property
     def _anchors(self) -> Anchors:
-        return encode_rows(self.model, self.case.shelf, self._rows, self.model.window, self._halo)
+        return encode_rows(self.model, self.case.shelf, self._rows, *self._passing)
 
     def _made(self, name: str, maker: Maker, images: ImageSet) -> Population:
         return maker(self._stored, self.stream(name))
@@ -153,16 +156,14 @@ class Workshop:
         split = statistics_from(self.conditioning, images, decoded=True)
         judge = OnValidation(images.validation, split, self.workers, self.device)
         generator = torch_generator(self.stream(name))
-        places = (self.model.window, self._halo)
         shelf = self.case.shelf
         return self.ledger.selected(
             (shelf.source, shelf.architecture.fingerprint, name, images.name),
-            lambda: select(self.model, self._anchors, selection, judge, generator, *places),
+            lambda: select(self.model, self._anchors, selection, judge, generator, *self._passing),
         ).latents
 
     def _decoded(self, latents: Callable[[ImageSet], Latents], images: ImageSet) -> Population:
-        places = (self.model.window, self._halo)
-        return decode_models(self.model, latents(images), self._anchors, *places)
+        return decode_models(self.model, latents(images), self._anchors, *self._passing)
 
     def _refined(
         self,
@@ -181,10 +182,8 @@ class Workshop:
             budget.steps,
             budget.lr,
             seed,
-            self.model.window,
-            self._halo,
+            *self._passing[:2],
             budget.batch_size,
             carried,
         )
-        places = (self.model.window, self._halo)
-        return decode_models(self.model, refined, self._anchors, *places, carried=carried)
+        return decode_models(self.model, refined, self._anchors, *self._passing, carried)

@@ -116,14 +116,20 @@ def reconstruct(
 
 
 def reconstruct_rows(
-    model: Sane, shelf: Shelf, rows: Int[np.ndarray, " rows"], window: int, halo: int
+    model: Sane,
+    shelf: Shelf,
+    rows: Int[np.ndarray, " rows"],
+    window: int,
+    halo: int,
+    precision: Precision = "float32",
 ) -> Population:
     """Stored models, encoded and decoded.
 
     Raises:
         ValueError: the architecture is unknown, or `encode` refuses.
     """
-    return reconstruct(model, encode_rows(model, shelf, rows, window, halo), window, halo)
+    passing = (window, halo, precision)
+    return reconstruct(model, encode_rows(model, shelf, rows, *passing), *passing)
 
 
 def stored_models(shelf: Shelf, rows: Int[np.ndarray, " rows"]) -> Population:

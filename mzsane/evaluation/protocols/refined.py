@@ -1,10 +1,11 @@
 """Models after their latents have been refined."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mzsane.evaluation.judging import Judge
 from mzsane.evaluation.methods import Method, Refinement
+from mzsane.evaluation.protocols.finetuned import Finetuned
 from mzsane.evaluation.protocols.protocol import Protocol
 from mzsane.evaluation.streams import Stream
 from mzsane.evaluation.subjects import Subjects
@@ -19,7 +20,8 @@ class Refined(Protocol):
 
     With the recipe of `Finetuned` a model makes as many steps on as many images as there; see
     `mzsane.sampling.refine` for what a step costs beyond that. Only methods that draw latents take
-    part: samplers and the reconstructed anchors.
+    part: samplers and the reconstructed anchors. A study fine-tunes the same models beside it, see
+    `with_twins`.
 
     Args:
         recipe: its epochs and batch size are the budget; the optimizer is Adam.
@@ -51,3 +53,34 @@ class Refined(Protocol):
             ready = judge.ready(method, now.population, images)
             for row in judge.rows(now, ready, images):
                 yield row | {"epochs": epochs, "members": 1}
+
+
+@dataclass(frozen=True)
+class Twin(Finetuned):
+    """Fine-tuning of the models that `Refined` refines, and of no others."""
+
+    def rows(
+        self, method: Method, subjects: Subjects, images: ImageSet, judge: Judge, stream: Stream
+    ) -> Iterator[Row]:
+        """As of `Finetuned`."""
+        if method.refined is not None:
+            yield from super().rows(method, subjects, images, judge, stream)
+
+
+def with_twins(protocols: Mapping[str, Protocol]) -> dict[str, Protocol]:
+    """Protocols, and beside each refinement as much fine-tuning of the same models.
+
+    That is the protocol ``finetuned`` if its recipe is the same and it tests where that ends, or
+    else one more, ``<name>_twin``.
+    """
+    beside = dict(protocols)
+    tuned = protocols.get("finetuned")
+    for name, protocol in protocols.items():
+        if isinstance(protocol, Refined) and not _as_much(tuned, protocol):
+            beside[f"{name}_twin"] = Twin(protocol.recipe)
+    return beside
+
+
+def _as_much(tuned: Protocol | None, refined: Refined) -> bool:
+    same = type(tuned) is Finetuned and tuned.recipe == refined.recipe
+    return same and tuned.steps is None

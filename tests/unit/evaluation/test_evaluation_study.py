@@ -261,20 +261,46 @@ def test_progress_and_training_mode_and_the_table(cnn_store, small_sane, noise_i
     assert len(summarise(rows)) == 20
 
 
-@pytest.mark.parametrize(("steps", "said"), [([0, 2], 1), ([0, 2, 4], 0), (None, 0)])
-def test_refinement_that_ends_where_fine_tuning_is_not_tested_is_said(
-    cnn_store, small_sane, noise_images, caplog, steps, said
+@pytest.mark.parametrize(
+    ("tuned", "rival"),
+    [
+        ({}, "refined_twin"),
+        ({"finetuned": Finetuned(Recipe(batch_size=20, epochs=2))}, "finetuned"),
+        ({"finetuned": Finetuned(Recipe(batch_size=20, epochs=2), [0, 2])}, "refined_twin"),
+        ({"finetuned": Finetuned(Recipe(batch_size=20, epochs=3), [0, 2])}, "refined_twin"),
+    ],
+    ids=["alone", "same", "ends elsewhere", "other budget"],
+)
+def test_refinement_always_has_as_much_fine_tuning_of_the_same_models_beside_it(
+    cnn_store, small_sane, noise_images, tuned, rival
 ):
     images = noise_images(cnn_store.architectures[0].architecture)  # 40: two steps an epoch
-    recipe = Recipe(batch_size=20, epochs=2)
-    protocols = {"finetuned": Finetuned(recipe, steps), "refined": Refined(recipe)}
-    one = study(cnn_store, {"a": images}, protocols=protocols, methods=["gaussian"])
-    rows = one.run(small_sane(cnn_store.d_token))
-    told = [line for line in caplog.messages if "not compared" in line]
-    assert len(told) == said
-    assert all(line.endswith("let its steps include 4") for line in told)
-    compared = [line for line in compare(rows) if line["with"] == "finetuned"]
-    assert bool(compared) is not bool(told)
+    protocols = {**tuned, "refined": Refined(Recipe(batch_size=20, epochs=2))}
+    told, methods = [], ["gaussian", "random"]
+    one = study(cnn_store, {"a": images}, protocols=protocols, methods=methods)
+    rows = one.run(small_sane(cnn_store.d_token), progress=lambda *stage: told.append(stage))
+    (line,) = (line for line in compare(rows) if line["with"] in ("finetuned", "refined_twin"))
+    assert (line["method"], line["with"], line["epochs"], line["n"]) == ("gaussian", rival, 2, 3)
+    mine, beside = (
+        [row["loss"] for row in rows if row["protocol"] == name and row["method"] == "gaussian"]
+        for name in ("refined", rival)
+    )
+    assert mine[:3] == beside[:3], "both begin with the same models"
+    assert "random" not in {row["method"] for row in rows if row["protocol"] == "refined_twin"}
+    assert told[-1][1] == told[-1][2]
+
+
+def test_models_are_decoded_in_the_precision_that_is_asked_for(cnn_store, small_sane, noise_images):
+    images = noise_images(cnn_store.architectures[0].architecture)
+    model = small_sane(cnn_store.d_token)
+    found = [
+        {row["method"]: row["loss"] for row in study(cnn_store, {"a": images}, **how).run(model)}
+        for how in ({}, {"precision": "float32"}, {"precision": "bfloat16"})
+    ]
+    assert found[0] == found[1]
+    kinds = {name: found[0][name] == found[2][name] for name in found[0]}
+    decoded = ("reconstructed", "heldout_reconstructed", "kde_token", "gaussian")
+    assert [name for name, same in kinds.items() if not same] == list(decoded)
 
 
 def test_global_random_state_is_untouched(cnn_store, small_sane, noise_images):
