@@ -59,6 +59,8 @@ def warn_of_no_validation(trainer: "pl.Trainer", batches: int) -> None:
     every = trainer.check_val_every_n_epoch
     if every is None or trainer.val_check_interval != 1.0:  # counted in batches, within epochs
         return
+    limit = trainer.limit_train_batches  # a number, or as a float a share
+    batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
     steps = -(-batches // trainer.accumulate_grad_batches) * every
     few_epochs = 0 <= (trainer.max_epochs or -1) < every
     if few_epochs or 0 <= trainer.max_steps < steps:

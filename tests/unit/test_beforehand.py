@@ -65,6 +65,8 @@ def test_a_weight_for_every_source_is_a_mixture():
         (["trainer.max_steps=49", "trainer.accumulate_grad_batches=2"], True),
         (["trainer.max_steps=50", "trainer.accumulate_grad_batches=2"], False),
         (["trainer.max_steps=99", "+trainer.val_check_interval=50"], False),
+        (["trainer.max_steps=9", "+trainer.limit_train_batches=9"], False),
+        (["trainer.max_steps=9", "+trainer.limit_train_batches=0.1"], True),
         (["trainer.max_steps=1000", "trainer.check_val_every_n_epoch=9"], False),
     ],
 )

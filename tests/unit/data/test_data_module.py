@@ -182,3 +182,20 @@ def test_batches_for_a_gpu_lie_where_it_can_read_them_while_the_host_goes_on(
     data.train_dataloader()
     data.val_dataloader()
     assert made == [pinned, pinned]
+
+
+@pytest.mark.parametrize(
+    ("device", "cores", "asked", "workers"),
+    [("cpu", 64, None, 0), ("cuda", 64, None, 6), ("cuda", 8, None, 3), ("cuda", 1, None, 0),
+     ("cuda", 64, 2, 2), ("cpu", 64, 2, 2)],
+)  # fmt: skip
+def test_gpus_are_read_ahead_for_with_the_cores_there_are(
+    stores, monkeypatch, device, cores, asked, workers
+):
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    data = ZooData(stores, 4, 2, 2 * STEPS, validation_windows=1, workers=asked)
+    strategy = types.SimpleNamespace(root_device=torch.device(device))
+    data.trainer = types.SimpleNamespace(
+        num_devices=2, global_rank=0, world_size=2, strategy=strategy
+    )
+    assert data.val_dataloader().num_workers == workers
