@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from mzsane.config import build
 from mzsane.opened_zoo import tokens_of, zoo_of
-from mzsane.opening import Opened
+from mzsane.opening import Opened, digest_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,10 +32,15 @@ class Loose(NamedTuple):
     layout: "Layout"
     names: list[str]
     states: "list[dict[str, Tensor]]"
+    hashes: dict[str, str]
 
 
-def stored_anchors(opened: Opened, cfg: DictConfig, **window: Any) -> "Anchors":
+def stored_anchors(
+    opened: Opened, cfg: DictConfig, **window: Any
+) -> "tuple[Anchors, dict[str, Any]]":
     """Anchors from the stores of a zoo, those that an evaluation with the same seed takes.
+
+    With them come, as plain values, the content hash of their store and how they were chosen.
 
     Args:
         opened: the autoencoder.
@@ -52,11 +58,22 @@ def stored_anchors(opened: Opened, cfg: DictConfig, **window: Any) -> "Anchors":
     kind = shelf.architecture or shelf.layout
     rng = stream_of(cfg.seed, shelf.source, kind.fingerprint, "anchors")
     chosen = choose_rows(shelf, rows, cfg.num_anchors, rng)
-    return encode_rows(opened.model, shelf, chosen, **window)
+    choice = OmegaConf.to_container(zoo.cfg.zoo, resolve=True)
+    told = {
+        "store": _hash_of_store(zoo.stores, shelf),
+        "split": cfg.split,
+        **{key: choice[key] for key in ("filters", "num_models", "epochs")},
+    }
+    return encode_rows(opened.model, shelf, chosen, **window), told
 
 
-def loose_anchors(opened: Opened, cfg: DictConfig, **window: Any) -> "Anchors":
+def loose_anchors(
+    opened: Opened, cfg: DictConfig, **window: Any
+) -> "tuple[Anchors, dict[str, Any]]":
     """Anchors from checkpoints of a user, laid out in tokens of the autoencoder's size.
+
+    With them come SHA-256 of their files, or of their tensors where these are in no file of their
+    own, and whether they were aligned.
 
     Args:
         opened: the autoencoder.
@@ -77,9 +94,10 @@ def loose_anchors(opened: Opened, cfg: DictConfig, **window: Any) -> "Anchors":
         stores = zoo_of(opened, cfg).stores
         states = list(_aligned(states, loose, stores))
     stacked = {name: torch.stack([state[name] for state in states]) for name in states[0]}
-    return encode_states(
+    anchors = encode_states(
         opened.model, loose.layout, stacked, loose.names, loose.architecture, cfg.anchors, **window
     )
+    return anchors, {"sha256": loose.hashes, "aligned": bool(cfg.align)}
 
 
 def _shelves(
@@ -112,6 +130,16 @@ def _chosen(
     said = "; ".join(f"{name}: {_described(*one)}" for name, one in shelves.items())
     told = f"shelf={wanted}: there is none" if wanted else "anchors are of one architecture"
     raise ValueError(f"{told}; choose with shelf= from {said}")
+
+
+def _hash_of_store(stores: "Mapping[str, TokenStore]", shelf: "Shelf") -> str:
+    """Of the one that the shelf is in."""
+    (found,) = {
+        store.content_hash
+        for store in stores.values()
+        if any(one is shelf for one in store.architectures)
+    }
+    return found
 
 
 def _described(shelf: "Shelf", rows: "np.ndarray") -> str:
@@ -147,7 +175,18 @@ def _read(cfg: DictConfig, tokens: Mapping[str, Any]) -> Loose:
     if kind.remark:
         print(kind.remark, flush=True)
     names = [f"{record.model}@{record.epoch}" for record in taken]
-    return Loose(kind.architecture, kind.layout, names, [state for _, state in kinds])
+    states = [state for _, state in kinds]
+    hashes = {n: _hash(*one) for n, one in zip(names, zip(taken, states, strict=True), strict=True)}
+    return Loose(kind.architecture, kind.layout, names, states, hashes)
+
+
+def _hash(record: "ModelRecord", state: "Mapping[str, Tensor]") -> str:
+    """SHA-256 of a checkpoint's file, or else of names and values of its tensors."""
+    path = Path(record.provenance.get("file", ""))
+    if path.is_file():
+        with path.open("rb") as file:
+            return file_digest(file, "sha256").hexdigest()
+    return digest_of(state)
 
 
 def _members(cfg: DictConfig) -> "Iterator[Any]":
@@ -163,7 +202,8 @@ def _members(cfg: DictConfig) -> "Iterator[Any]":
     trust = bool(cfg.zoo.trust_pickle)
     if path.is_file() and is_weights(path.name):
         load = partial(load_weights, path, trust)
-        return iter([ModelRecord(path.stem, 0, load, architecture=architecture)])
+        record = ModelRecord(path.stem, 0, load, {}, architecture, {"file": str(path)})
+        return iter([record])
     return read_zoo(cfg.anchors, architecture=architecture, trust_pickle=trust)
 
 

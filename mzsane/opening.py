@@ -13,6 +13,8 @@ from mzsane.runs import CONFIG
 from mzsane.schemas import register_schemas
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from mzsane.models import Sane
 
 TARGET = "mzsane.models.Sane"
@@ -51,6 +53,7 @@ def open_model(where: str | Path | None, heads: int | None = None) -> Opened:
         FileNotFoundError: there is nothing.
         ValueError: nothing is named, or what is there is damaged, contains code or no such model.
     """
+
     from mzsane.models import Sane
 
     if where is None:
@@ -116,6 +119,7 @@ def model_of(cfg: DictConfig, state: Mapping[str, Any], path: Path) -> "Sane":
     Raises:
         ValueError: the run trained something else, or the tensors do not fit its settings.
     """
+
     from mzsane.models import Sane
 
     try:
@@ -143,10 +147,15 @@ def not_a_record(checkpoint: Path, error: Exception) -> ValueError:
 
 def hash_of(model: "Sane") -> str:
     """SHA-256 over names and values of all tensors, which no file format changes."""
+    return digest_of(model.state_dict())
+
+
+def digest_of(state: "Mapping[str, Tensor]") -> str:
+    """As `hash_of`, of a state dict."""
     import torch
 
     digest = sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(state.items()):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -40,7 +40,7 @@ def sample(cfg: DictConfig) -> Path:
     with claim(folder):
         record(folder, cfg)
         task, provenance = prepared(cfg)
-        samples = Samples(folder, provenance)
+        samples = Samples(folder, provenance, f"{device_of(cfg.device)}")
         ledger = Ledger(folder, stamp_of(task.model, provenance))
         with bars() as progress:
             for first, (population, mended) in drawn(task, samples, ledger, progress):
@@ -70,7 +70,8 @@ def prepared(cfg: DictConfig) -> tuple[Task, dict[str, Any]]:
     window = opened.model.window
     halo = window // 8 if cfg.halo is None else cfg.halo
     decoding = {"window": window, "halo": halo, "precision": precision}
-    anchors = (stored_anchors if cfg.anchors is None else loose_anchors)(opened, cfg, **decoding)
+    found = (stored_anchors if cfg.anchors is None else loose_anchors)(opened, cfg, **decoding)
+    anchors, origin = found
     print(f"{len(anchors)} anchors of {anchors.source}", flush=True)
     how = conditioning_of(cfg.conditioning, anchors.layout)
     warn_if_idle(cfg.conditioning, anchors.layout, anchors.source)
@@ -84,14 +85,16 @@ def prepared(cfg: DictConfig) -> tuple[Task, dict[str, Any]]:
         workers=cfg.workers,
     )  # fmt: skip
     told = {"decoding": decoding, "conditioning": how, "images": images.name if images else None}
-    return task, _provenance(cfg, opened, anchors) | told
+    return task, _provenance(cfg, opened, anchors, origin) | told
 
 
-def _provenance(cfg: DictConfig, opened: Opened, anchors: "Anchors") -> dict[str, Any]:
+def _provenance(
+    cfg: DictConfig, opened: Opened, anchors: "Anchors", origin: dict[str, Any]
+) -> dict[str, Any]:
     """Where the samples come from, as plain values."""
     return {
         "autoencoder": {"name": opened.name, "hash": opened.hash},
-        "anchors": {"source": anchors.source, "names": list(anchors.names)},
+        "anchors": {"source": anchors.source, "names": list(anchors.names), **origin},
         "architecture": anchors.architecture.to_json() if anchors.architecture else None,
         "tokens": {key: getattr(anchors.layout, key) for key in ("size", "scheme", "batchnorm")},
         "sampler": OmegaConf.to_container(cfg.sampler, resolve=True),

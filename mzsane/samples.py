@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,14 +25,16 @@ class Samples:
     Args:
         folder: of the run.
         provenance: what all models have in common, plain values.
+        device: that they are made on; as versions, told and not required to stay the same.
 
     Raises:
         ValueError: the folder has models of another provenance, or files that cannot be read.
     """
 
-    def __init__(self, folder: Path, provenance: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, provenance: Mapping[str, Any], device: str = "cpu") -> None:
         self._folder = folder / MODELS
-        self._provenance = {**provenance, "mzsane": mzsane.__version__}
+        made = {"mzsane": mzsane.__version__, "torch": version("torch"), "device": device}
+        self._provenance = {**provenance, **made}
         self._broken: list[int] = []
         self._scores: Sequence[float] = ()
         self._unscored = 0
@@ -114,10 +117,10 @@ class Samples:
     def _require_ours(self, path: Path) -> None:
         """Refuse to go on with models that came to be in another way.
 
-        The architecture may have another head, and the version may be newer.
+        The architecture may have another head; versions and the device may be others.
         """
         wanted, found = json.loads(json.dumps(self._provenance)), _metadata(path)
-        for key in wanted.keys() - {"architecture", "mzsane"}:
+        for key in wanted.keys() - {"architecture", "mzsane", "torch", "device"}:
             if found.get(key) != wanted[key]:
                 raise ValueError(
                     f"{path}: was written with another {key}; give another hydra.run.dir, or "

@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+from hashlib import sha256
+from importlib.metadata import version
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from mzsane import drawing, populations
 from mzsane import sample as sample_module
 from mzsane import samples as samples_module
+from mzsane.analysing import device_of
 from mzsane.architectures import Architecture
 from mzsane.config import CONF_DIR
 from mzsane.entry import sentence
@@ -114,6 +117,28 @@ def test_samples_load_and_say_where_they_come_from(run, command, tmp_path):
     assert about["anchors"] == table["anchors"]
     assert Architecture.from_json(about["architecture"]) == CNN
     assert not table["excluded"]
+
+
+def test_a_table_says_of_which_models_and_with_what_the_samples_were_made(sample, store):
+    stored = json.loads((sample("num_samples=1", "zoo.epochs=[1]") / "samples.json").read_text())
+    origin = stored["anchors"]
+    assert origin["store"] == store.content_hash
+    assert (origin["split"], origin["epochs"], origin["num_models"]) == ("train", [1], None)
+    assert origin["filters"] == {}
+    assert (stored["torch"], stored["mzsane"]) == (version("torch"), version("mzsane"))
+    assert stored["device"] == f"{device_of('auto')}"
+
+
+def test_a_table_has_the_hash_of_the_file_of_each_loose_anchor(sample, tmp_path):
+    torch.save(CNN.build(3).state_dict(), tmp_path / "mine.pt")
+    arguments = ("anchors=mine.pt", "architecture=cnn", "num_samples=1")
+    told = json.loads((sample(*arguments, folder="one") / "samples.json").read_text())["anchors"]
+    expected = sha256((tmp_path / "mine.pt").read_bytes()).hexdigest()
+    assert (told["sha256"], told["aligned"]) == ({"mine@0": expected}, False)
+    torch.save(CNN.build(4).state_dict(), tmp_path / "mine.pt")
+    (tmp_path / "one" / "summary.md").unlink()
+    with pytest.raises(ValueError, match="was written with another anchors"):
+        sample(*arguments, folder="one")
 
 
 def test_repeating_gives_the_same_and_goes_on_where_a_run_was_stopped(sample):
