@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from mzsane.evaluation import TABLES
+
 SMALL = (
     "evaluation.num_anchors=2", "evaluation.num_samples=2", "workers=1", "device=cpu",
     "evaluation.methods=[anchors,random,greedy_soup,reconstructed,kde_token,subsample]",
@@ -20,7 +22,8 @@ SMALL = (
 )  # fmt: skip
 LEFT = (
     "results.csv", "statistics.csv", "comparisons.csv", "frontier.csv", "accuracy_novelty.png",
-    "accuracy_novelty_finetuned.png", "curves_finetuned.png", "curves_refined.png", "summary.md",
+    "accuracy_novelty_finetuned.png", "curves_finetuned.png", "curves_refined.png",
+    "curves_refined_twin.png", "columns.md", "summary.md",
 )  # fmt: skip
 
 
@@ -69,9 +72,20 @@ def test_an_evaluation_leaves_tables_and_figures_and_no_blocks(whole):
         "2", "1"
     }  # fmt: skip
     with_whom = {(row["method"], row["with"]) for row in table(whole / "comparisons.csv")}
-    assert {("reconstructed", "anchors"), ("random", "itself before")} <= with_whom
+    assert with_whom >= {
+        ("reconstructed", "anchors"), ("random", "itself before"), ("kde_token", "random"),
+        ("kde_token", "refined_twin"),
+    }  # fmt: skip
+    for name, columns in TABLES.items():
+        assert list(table(whole / f"{name}.csv")[0]) == list(columns), name
     text = (whole / "summary.md").read_text()
-    for heading in ("finetuned", "ensembles of 2", "frontier of accuracy", "paired comparisons"):
+    for heading in (
+        "finetuned",
+        "ensembles of 2",
+        "frontier of accuracy",
+        "paired comparisons",
+        "beside the baseline of nearest novelty",
+    ):
         assert heading in text
 
 
