@@ -9,7 +9,7 @@ from torch import Tensor
 from mzsane.evaluation.novelty import trained_parameters
 from mzsane.evaluation.streams import torch_generator
 from mzsane.populations import Population, initialise
-from mzsane.sampling import KDE, shared
+from mzsane.sampling import KDE, Interpolate, Sampler, shared
 from mzsane.symmetry import Symmetry
 from mzsane.tokens import Layout
 
@@ -22,6 +22,12 @@ NOISE = "anchor_noise"
 NOISE_SCALES = (0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 1.0)
 """Near enough to each other for their frontier: with two, its area is half of what they reach."""
 
+IN_WEIGHTS = {
+    "weight_kde": KDE("token", BANDWIDTH),
+    "weight_kde_joint": KDE("joint", BANDWIDTH),
+    "weight_interpolate": Interpolate(2),
+}
+"""Samplers that need no autoencoder."""
 
 Maker = Callable[[Population, np.random.Generator], Population]
 """Makes models of the anchors; the generator decides every draw."""
@@ -44,7 +50,8 @@ def weight_baselines(
     Returns:
         By name. ``random``: untrained networks. ``anchor_noise_<scale>``: see `add_noise`.
         ``average``: of the anchors as stored, that is, aligned. ``average_permuted``: see
-        `permute`. ``weight_kde`` and ``weight_kde_joint``: see `weight_kde`.
+        `permute`. ``weight_kde``, ``weight_kde_joint`` and ``weight_interpolate``: samplers of
+        latents on the weights themselves, see `drawn_in_weights`.
     """
     makers: dict[str, Maker] = {"random": lambda anchors, rng: _untrained(anchors, n, rng)}
     for scale in scales:
@@ -54,10 +61,9 @@ def weight_baselines(
     makers["average"] = lambda anchors, rng: average(anchors)
     if symmetry is not None:
         makers["average_permuted"] = lambda anchors, rng: average(permute(anchors, symmetry, rng))
-    for name, draw in (("weight_kde", "token"), ("weight_kde_joint", "joint")):
-        density = KDE(draw, BANDWIDTH)
-        makers[name] = lambda anchors, rng, density=density: weight_kde(
-            anchors, layout, n, density, rng
+    for name, sampler in IN_WEIGHTS.items():
+        makers[name] = lambda anchors, rng, sampler=sampler: drawn_in_weights(
+            anchors, layout, n, sampler, rng
         )
     return makers
 
@@ -91,22 +97,22 @@ def permute(anchors: Population, symmetry: Symmetry, rng: np.random.Generator) -
     return Population.from_states(anchors.architecture, states)
 
 
-def weight_kde(
-    anchors: Population, layout: Layout, n: int, density: KDE, rng: np.random.Generator
+def drawn_in_weights(
+    anchors: Population, layout: Layout, n: int, sampler: Sampler, rng: np.random.Generator
 ) -> Population:
-    """Models from a kernel density over the anchors' weights.
+    """Models that a sampler of latents draws from the anchors' weights.
 
     Args:
         anchors: in canonical form.
         layout: theirs.
         n: models.
-        density: every weight counts as a token: ``token`` takes each weight from an anchor of its
-            own, ``joint`` all weights of a model from one anchor.
+        sampler: every weight counts as a token: a `KDE` that draws by ``token`` takes each weight
+            from an anchor of its own, ``joint`` all weights of a model from one.
         rng: decides the draw.
     """
     flat = layout.flatten(anchors.tensors).unsqueeze(-1)
     layers = torch.zeros(flat.shape[1], dtype=torch.long)
-    drawn = layout.unflatten(density.sample(flat, layers, n, torch_generator(rng)).squeeze(-1))
+    drawn = layout.unflatten(sampler.sample(flat, layers, n, torch_generator(rng)).squeeze(-1))
     trained = trained_parameters(anchors.architecture)
     tensors = {
         name: drawn[name] if name in trained else buffer

@@ -7,9 +7,9 @@ import torch
 from mzsane.evaluation.baselines import (
     add_noise,
     average,
+    drawn_in_weights,
     permute,
     weight_baselines,
-    weight_kde,
 )
 from mzsane.evaluation.streams import stream_of, torch_generator
 from mzsane.sampling import KDE, stored_models
@@ -21,6 +21,7 @@ NAMES = [
     "average_permuted",
     "weight_kde",
     "weight_kde_joint",
+    "weight_interpolate",
 ]
 
 
@@ -51,7 +52,7 @@ def test_every_baseline_is_there_and_draws_what_its_generator_says(cnn_shelf, an
     makers = weight_baselines(cnn_shelf.layout, cnn_shelf.symmetry, 5)
     assert list(makers) == NAMES
     first = {name: make(anchors, rng()) for name, make in makers.items()}
-    assert [len(population) for population in first.values()] == [*[5] * 8, 1, 1, 5, 5]
+    assert [len(population) for population in first.values()] == [*[5] * 8, 1, 1, 5, 5, 5]
     for name, make in makers.items():
         again, other = make(anchors, rng()), make(anchors, rng(1))
         same = [torch.equal(t, other.tensors[k]) for k, t in first[name].tensors.items()]
@@ -93,7 +94,7 @@ def test_permuted_models_are_other_weights_with_the_same_function(cnn_shelf, anc
 
 @pytest.mark.parametrize("draw", ["token", "joint"])
 def test_a_density_over_weights_mixes_anchors_only_when_drawn_per_weight(cnn_shelf, anchors, draw):
-    drawn = weight_kde(anchors, cnn_shelf.layout, 8, KDE(draw, 0.0), rng())
+    drawn = drawn_in_weights(anchors, cnn_shelf.layout, 8, KDE(draw, 0.0), rng())
     flat = cnn_shelf.layout.flatten(drawn.tensors)
     stored = cnn_shelf.layout.flatten(anchors.tensors)
     same = flat[:, None] == stored[None]
@@ -101,8 +102,19 @@ def test_a_density_over_weights_mixes_anchors_only_when_drawn_per_weight(cnn_she
     assert bool(same.all(-1).any(-1).all()) is (draw == "joint")
 
 
+def test_mixed_weights_lie_between_two_anchors(cnn_shelf, anchors):
+    make = weight_baselines(cnn_shelf.layout, None, 8)["weight_interpolate"]
+    drawn = cnn_shelf.layout.flatten(make(anchors, rng()).tensors).double()
+    stored = cnn_shelf.layout.flatten(anchors.tensors).double()
+    for model in drawn:
+        share = torch.linalg.lstsq(stored.T, model[:, None]).solution[:, 0]
+        torch.testing.assert_close(stored.T @ share, model, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(share.sum(), torch.tensor(1.0).double(), rtol=1e-4, atol=1e-4)
+        assert (share > 1e-3).sum() <= 2
+
+
 def test_a_density_over_weights_keeps_variances_positive(resnet_shelf, residual):
-    drawn = weight_kde(residual, resnet_shelf.layout, 20, KDE("token", 50.0), rng())
+    drawn = drawn_in_weights(residual, resnet_shelf.layout, 20, KDE("token", 50.0), rng())
     assert (drawn.tensors["bn1.running_var"] > 0).all()
     assert drawn.tensors["bn1.num_batches_tracked"].dtype == torch.int64
 

@@ -69,6 +69,7 @@ def test_every_method_is_reported_on_every_image_set(result):
         ("average_permuted", "baseline"): 1,
         ("weight_kde", "baseline"): 3,
         ("weight_kde_joint", "baseline"): 3,
+        ("weight_interpolate", "baseline"): 3,
         ("greedy_soup", "baseline"): 1,
         ("reconstructed", "reconstruction"): 4,
         ("heldout", "zoo"): 3,
@@ -254,11 +255,11 @@ def test_progress_and_training_mode_and_the_table(cnn_store, small_sane, noise_i
     model = small_sane(cnn_store.d_token).train()
     rows = study(cnn_store, {"a": images}).run(model, 0, lambda *stage: told.append(stage))
     assert model.training
-    assert told[0] == ("evaluating: tiny, anchors", 1, 20)
-    assert [done for _, done, _ in told] == list(range(1, 21))
+    assert told[0] == ("evaluating: tiny, anchors", 1, 21)
+    assert [done for _, done, _ in told] == list(range(1, 22))
     write_rows(tmp_path / "results.csv", rows)
     assert same(read_rows(tmp_path / "results.csv"), rows)
-    assert len(summarise(rows)) == 20
+    assert len(summarise(rows)) == 21
 
 
 @pytest.mark.parametrize(
