@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from warm import Warm
 
 from mzsane.architectures import Architecture
 from mzsane.callbacks import LastCheckpoint
@@ -21,6 +22,19 @@ from mzsane.tokens import KINDS
 from mzsane.zoos import ModelRecord, held
 
 CNN = Architecture("mzsane.architectures.CNN", {}, (1, 28, 28), 10)
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory):
+    """Runs the real command without waiting for its imports."""
+    with Warm(tmp_path_factory.mktemp("warm")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    """Where all runs of debug=fast have their data, so that one zoo is built."""
+    return tmp_path_factory.mktemp("data")
 
 
 @pytest.fixture(scope="session")

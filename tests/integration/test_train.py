@@ -3,16 +3,15 @@
 import csv
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 import torch
 
 from mzsane.stores import TokenStore
+
+FAST = ("mzsane.train", "debug=fast")
 
 
 def environment(data):
@@ -20,27 +19,32 @@ def environment(data):
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return tmp_path_factory.mktemp("data")
+def cold(data):
+    """Runs Python in a folder, as a user does."""
 
-
-@pytest.fixture(scope="module")
-def train(data):
-    """Runs `python -m mzsane.train debug=fast` in a folder."""
-
-    def command(folder, *overrides, debug="fast"):
-        arguments = [sys.executable, "-m", "mzsane.train", f"debug={debug}", *overrides]
+    def command(folder, *arguments):
         return subprocess.run(
-            arguments, cwd=folder, env=environment(data), capture_output=True, text=True
-        )
+            [sys.executable, *arguments],
+            cwd=folder, env=environment(data), capture_output=True, text=True,
+        )  # fmt: skip
 
     return command
 
 
 @pytest.fixture(scope="module")
-def first(train, tmp_path_factory):
+def train(data, warm):
+    """Runs `python -m mzsane.train debug=fast` in a folder."""
+
+    def command(folder, *overrides):
+        return warm.run(*FAST, *overrides, cwd=folder, env=environment(data))
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def first(cold, tmp_path_factory):
     folder = tmp_path_factory.mktemp("first")
-    done = train(folder)
+    done = cold(folder, "-m", *FAST)
     assert done.returncode == 0, done.stderr
     return folder, done
 
@@ -99,28 +103,36 @@ def test_the_same_command_repeats_bit_for_bit_in_a_folder_of_its_own(first, trai
     assert results[0] == results[1]
 
 
-def test_an_interrupted_run_goes_on_with_the_same_command(first, train, data, tmp_path):
-    slow = ["trainer.max_epochs=40"]
-    arguments = [sys.executable, "-m", "mzsane.train", "debug=fast", *slow]
-    with subprocess.Popen(
-        arguments, cwd=tmp_path, env=environment(data), stderr=subprocess.PIPE, text=True
-    ) as process:
-        wait_for(tmp_path, "runs/fast/*/checkpoints/last.ckpt", process)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
-        assert "the same command goes on from here" in process.stderr.read()
+# the real entry point, and Ctrl-C in the middle of the second epoch, between two checkpoints
+INTERRUPTED = """
+import os, signal
+from mzsane.systems import Pretraining
+step = Pretraining.training_step
+def interrupted(self, *batch):
+    if self.global_step == 10:
+        os.kill(os.getpid(), signal.SIGINT)
+    return step(self, *batch)
+Pretraining.training_step = interrupted
+from mzsane.train import main
+main()
+"""
+
+
+def test_an_interrupted_run_goes_on_with_the_same_command(first, cold, train, tmp_path):
+    done = cold(tmp_path, "-c", INTERRUPTED, *FAST[1:])
+    assert done.returncode == 130
+    assert "the same command goes on from here" in done.stderr
     run = only_run(tmp_path)
     assert not (run / "summary.md").exists()
     interrupted = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
-    assert interrupted["global_step"] < 40 * 8
-    done = train(tmp_path, *slow)
+    assert interrupted["global_step"] == 11  # the step in which the signal came was finished
+    done = train(tmp_path)
     assert done.returncode == 0, done.stderr
     assert f"continuing {run.relative_to(tmp_path)}" in done.stdout
-    whole = tmp_path / "whole"
-    whole.mkdir()
-    assert train(whole, *slow).returncode == 0
-    assert_same(weights(only_run(tmp_path)), weights(only_run(whole)))
-    assert steps(only_run(tmp_path)) == steps(only_run(whole))
+    whole = only_run(first[0])
+    assert_same(weights(only_run(tmp_path)), weights(whole))
+    assert steps(only_run(tmp_path)) == steps(whole)
+    assert (run / "results.csv").read_text() == (whole / "results.csv").read_text()
 
 
 def test_a_run_interrupted_in_its_evaluation_goes_on_with_it(first, train, tmp_path):
@@ -135,14 +147,6 @@ def test_a_run_interrupted_in_its_evaluation_goes_on_with_it(first, train, tmp_p
     assert only_run(tmp_path) == run
     assert (run / "results.csv").read_text() == results
     assert_same(weights(run), weights(only_run(first[0])))
-
-
-def wait_for(folder, pattern, process):
-    deadline = time.monotonic() + 120
-    while not list(Path(folder).glob(pattern)):
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def steps(run):
@@ -212,12 +216,12 @@ def test_a_folder_of_another_configuration_is_refused_untouched(first, train, tm
     assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
 
 
-def test_a_damaged_store_is_named(first, train, data, tmp_path):
+def test_a_damaged_store_is_named(first, cold, data, tmp_path):
     stores = tmp_path / "stores"
     stores.mkdir()
     whole = (data / "fast" / "stores" / "digits.h5").read_bytes()
     (stores / "digits.h5").write_bytes(whole[: len(whole) // 2])
-    done = train(tmp_path, f"store_dir={stores}")
+    done = cold(tmp_path, "-m", *FAST, f"store_dir={stores}")
     assert done.returncode == 1
     assert f"mzsane: {stores / 'digits.h5'}" in done.stderr.splitlines()[-1]
 
@@ -285,8 +289,8 @@ def test_evaluating_in_between_changes_nothing(first, train, tmp_path):
 
 
 @pytest.mark.parametrize("trainer", ["ddp_cpu", "fsdp_cpu"])
-def test_two_processes_train_one_run(first, train, tmp_path, trainer):
-    done = train(tmp_path, f"trainer={trainer}", "trainer.max_epochs=2")
+def test_two_processes_train_one_run(first, cold, tmp_path, trainer):
+    done = cold(tmp_path, "-m", *FAST, f"trainer={trainer}", "trainer.max_epochs=2")
     assert done.returncode == 0, done.stderr
     run = only_run(tmp_path)
     assert (run / "summary.md").exists()
@@ -300,16 +304,13 @@ def test_two_processes_train_one_run(first, train, tmp_path, trainer):
         torch.testing.assert_close(two["state_dict"][name], value, atol=1e-5, rtol=0)
 
 
-def test_a_zoo_is_built_by_itself_and_goes_on_growing(first, data, tmp_path):
+def test_a_zoo_is_built_by_itself_and_goes_on_growing(warm, data, tmp_path):
     def build(models):
         arguments = [
             "images=digits", "zoo_builder.recipe.epochs=1", "zoo_builder.checkpoint_epochs=[1]",
             f"zoo_builder.num_models={models}", "workers=1",
         ]  # fmt: skip
-        command = [sys.executable, "-m", "mzsane.build_zoo", *arguments]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment(data), capture_output=True, text=True
-        )
+        done = warm.run("mzsane.build_zoo", *arguments, cwd=tmp_path, env=environment(data))
         assert done.returncode == 0, done.stderr
         return done.stdout, sorted((data / "zoos" / "digits-cnn").glob("trial_*/params.json"))
 
