@@ -3,10 +3,8 @@
 import csv
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pyarrow.parquet
@@ -55,29 +53,37 @@ def sane(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def start(zoo, sane, tmp_path_factory):
-    """Starts a command in a folder of its own; one store serves all."""
+def told(zoo, sane, tmp_path_factory):
+    """Arguments and environment of a command in a folder of its own; one store serves all."""
     data = tmp_path_factory.mktemp("data")
+    environment = {**os.environ, "MZSANE_DATA": str(data), "OMP_NUM_THREADS": "1", "COLUMNS": "150"}
 
-    def command(name, folder, *overrides, program=("-m",), **options):
-        return subprocess.Popen(
-            [sys.executable, *program, *([f"mzsane.{name}"] if program == ("-m",) else []),
-             f"checkpoint={sane}", "zoo=folder", f"zoo.path={zoo}", f"hydra.run.dir={folder}",
-             "workers=1", *overrides],
-            env={**os.environ, "MZSANE_DATA": str(data), "OMP_NUM_THREADS": "1", "COLUMNS": "150"},
-            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
-        )  # fmt: skip
+    def arguments(folder, *overrides):
+        where = [f"checkpoint={sane}", "zoo=folder", f"zoo.path={zoo}", f"hydra.run.dir={folder}"]
+        return [*where, "workers=1", *overrides], environment
+
+    return arguments
+
+
+@pytest.fixture
+def done(told, warm, tmp_path):
+    def command(name, *overrides, code=0):
+        arguments, environment = told(tmp_path / "run", *overrides)
+        run = warm.run(f"mzsane.{name}", *arguments, env=environment)
+        assert run.returncode == code, run.stderr
+        return (run.stdout if code == 0 else run.stderr), tmp_path / "run"
 
     return command
 
 
 @pytest.fixture
-def done(start, tmp_path):
-    def command(name, *overrides, code=0):
-        run = start(name, tmp_path / "run", *overrides)
-        told, errors = run.communicate(timeout=200)
-        assert run.returncode == code, errors
-        return (told if code == 0 else errors), tmp_path / "run"
+def patched(told, tmp_path):
+    """Runs the real entry point after other code, in a process of its own."""
+
+    def command(code, *overrides):
+        arguments, environment = told(tmp_path / "run", *overrides)
+        program = [sys.executable, "-c", code, *arguments]
+        return subprocess.run(program, env=environment, text=True, capture_output=True)
 
     return command
 
@@ -121,14 +127,15 @@ def test_parquet_holds_what_npz_holds(done, zoo):
     assert found == pytest.approx(known)
 
 
-def test_parquet_without_pyarrow_ends_in_one_sentence_before_anything_is_embedded(start, tmp_path):
+def test_parquet_without_pyarrow_ends_in_one_sentence_before_anything_is_embedded(
+    patched, tmp_path
+):
     missing = "import sys; sys.modules['pyarrow'] = None; from mzsane.embed import main; main()"
-    run = start("embed", tmp_path / "run", "format=parquet", program=("-c", missing))
-    errors = run.communicate(timeout=100)[1]
+    run = patched(missing, "format=parquet")
     assert run.returncode == 1
-    (sentence,) = [line for line in errors.splitlines() if line.startswith("mzsane: ")]
+    (sentence,) = [line for line in run.stderr.splitlines() if line.startswith("mzsane: ")]
     assert "format=parquet needs pyarrow, which is not installed; pip install" in sentence
-    assert "Traceback" not in errors
+    assert "Traceback" not in run.stderr
     assert not list((tmp_path / "run").glob("embeddings/model/*"))
 
 
@@ -199,12 +206,17 @@ def test_search_finds_neighbours_copies_and_lineages(done, zoo):
     assert "copies" in told
 
 
-SLOW = """
-import time
+# chunks of 20 models, and Ctrl-C before the embedding after LAST
+CHUNKS = """
+import itertools, os, signal
 from mzsane.analysis import members, streaming
 members.CHUNK_MODELS = 20
-embed = streaming.embed
-streaming.embed = lambda *a: (time.sleep({pause}), embed(*a))[1]
+embed, count = streaming.embed, itertools.count()
+def interrupted(*arguments):
+    if next(count) == {last}:
+        os.kill(os.getpid(), signal.SIGINT)
+    return embed(*arguments)
+streaming.embed = interrupted
 from mzsane.{name} import main
 main()
 """
@@ -217,22 +229,15 @@ main()
         ("probe", ["targets=test_acc", "features=embedding"]),
     ],
 )
-def test_an_interrupted_embedding_goes_on_where_it_was(start, tmp_path, name, overrides):
-    folder, program = tmp_path / "run", ("-c", SLOW.format(name=name, pause=0.7))
-    run = start(name, folder, *overrides, program=program)
-    model = folder / "embeddings" / "model"
-    while not list(model.glob("*.00001.npz")):
-        assert run.poll() is None, run.communicate()
-        time.sleep(0.05)
-    run.send_signal(signal.SIGINT)
-    errors = run.communicate(timeout=60)[1]
-    assert run.returncode == 130, errors
+def test_an_interrupted_embedding_goes_on_where_it_was(patched, tmp_path, name, overrides):
+    run = patched(CHUNKS.format(name=name, last=2), *overrides)
+    assert run.returncode == 130, run.stderr
+    model = tmp_path / "run" / "embeddings" / "model"
     kept = {path.name: path.stat().st_mtime_ns for path in model.iterdir()}
-    assert len(kept) < 5
-    assert not (folder / "summary.md").exists()
-    program = ("-c", SLOW.format(name=name, pause=0))
-    run = start(name, folder, *overrides, program=program)
-    assert run.wait(timeout=100) == 0
+    assert len(kept) == 2
+    assert not (tmp_path / "run" / "summary.md").exists()
+    run = patched(CHUNKS.format(name=name, last=None), *overrides)
+    assert run.returncode == 0, run.stderr
     now = {path.name: path.stat().st_mtime_ns for path in model.iterdir()}
     assert len(now) == 5
     assert {name: now[name] for name in kept} == kept

@@ -2,10 +2,8 @@
 
 import csv
 import os
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -28,28 +26,46 @@ LEFT = (
 
 
 @pytest.fixture(scope="module")
-def start(run, tmp_path_factory):
-    """Starts the command; image sets are drawn once."""
+def told(run, tmp_path_factory):
+    """Arguments and environment of the command; image sets are drawn once."""
     data = tmp_path_factory.mktemp("data")
+    environment = {**os.environ, "MZSANE_DATA": str(data), "OMP_NUM_THREADS": "1"}
 
-    def command(folder, *overrides, checkpoint=run, **options):
-        arguments = [sys.executable, "-m", "mzsane.evaluate", f"checkpoint={checkpoint}"]
-        environment = {**os.environ, "MZSANE_DATA": str(data), "OMP_NUM_THREADS": "1"}
-        return subprocess.Popen(
-            [*arguments, f"hydra.run.dir={folder}", *overrides],
-            env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
-        )  # fmt: skip
+    def arguments(folder, *overrides):
+        return [f"checkpoint={run}", f"hydra.run.dir={folder}", *overrides], environment
+
+    return arguments
+
+
+@pytest.fixture(scope="module")
+def evaluate(told, warm):
+    def command(folder, *overrides):
+        arguments, environment = told(folder, *overrides)
+        return warm.run("mzsane.evaluate", *arguments, env=environment)
 
     return command
 
 
 @pytest.fixture(scope="module")
-def whole(start, tmp_path_factory):
+def patched(told):
+    """Runs the real entry point after other code, in a process of its own."""
+
+    def command(code, folder, *overrides):
+        arguments, environment = told(folder, *overrides)
+        program = [sys.executable, "-c", code]
+        return subprocess.run(
+            [*program, *arguments], env=environment, text=True, capture_output=True
+        )
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def whole(evaluate, tmp_path_factory):
     """The folder of an evaluation that was not interrupted."""
     folder = tmp_path_factory.mktemp("whole")
-    process = start(folder, *SMALL)
-    _, said = process.communicate(timeout=280)
-    assert process.returncode == 0, said
+    done = evaluate(folder, *SMALL)
+    assert done.returncode == 0, done.stderr
     return folder
 
 
@@ -89,35 +105,54 @@ def test_an_evaluation_leaves_tables_and_figures_and_no_blocks(whole):
         assert heading in text
 
 
-def test_an_interrupted_evaluation_goes_on_with_what_it_has(whole, start, tmp_path):
+# what comes after the third block is Ctrl-C
+INTERRUPTED = """
+import os, signal
+from mzsane.evaluation import Ledger
+add, kept = Ledger.add, []
+def interrupted(self, key, rows):
+    add(self, key, rows)
+    kept.append(key)
+    if len(kept) == 3:
+        os.kill(os.getpid(), signal.SIGINT)
+Ledger.add = interrupted
+from mzsane.evaluate import main
+main()
+"""
+# keeps a copy of the blocks before they are removed
+REMEMBERING = """
+import shutil
+from mzsane import evaluation
+remove = evaluation.remove_blocks
+def remembering(folder):
+    shutil.copy(folder / "blocks-0.jsonl", folder / "remembered.jsonl")
+    remove(folder)
+evaluation.remove_blocks = remembering
+from mzsane.evaluate import main
+main()
+"""
+
+
+def test_an_interrupted_evaluation_goes_on_with_what_it_has(whole, patched, tmp_path):
     folder = tmp_path / "interrupted"
-    process = start(folder, *SMALL)
-    deadline = time.monotonic() + 200
-    while len(lines := blocks(folder)) < 3:
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "the same command goes on from here" in said
-    kept = blocks(folder)
-    assert kept[: len(lines)] == lines
+    done = patched(INTERRUPTED, folder, *SMALL)
+    assert done.returncode == 130, done.stderr
+    assert "the same command goes on from here" in done.stderr
+    kept = blocks(folder / "blocks-0.jsonl")
+    assert len(kept) == 3
     assert not (folder / "results.csv").exists()
-    process = start(folder, *SMALL)
-    while process.poll() is None and (now := blocks(folder)):
-        assert now[: len(kept)] == kept, "finished blocks are neither lost nor made again"
-        time.sleep(0.05)
-    _, said = process.communicate(timeout=200)
-    assert process.returncode == 0, said
+    done = patched(REMEMBERING, folder, *SMALL)
+    assert done.returncode == 0, done.stderr
+    made = blocks(folder / "remembered.jsonl")
+    assert made[:3] == kept, "finished blocks are neither lost nor made again"
+    assert len(set(made)) == len(made) > 3
     for name in ("results.csv", "statistics.csv", "comparisons.csv", "frontier.csv"):
         assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
 
 
-def blocks(folder):
+def blocks(path):
     """Lines of whole blocks."""
-    path = folder / "blocks-0.jsonl"
-    text = path.read_text() if path.exists() else ""
+    text = path.read_text()
     return text[: text.rfind("\n") + 1].splitlines()
 
 
@@ -131,10 +166,9 @@ def blocks(folder):
         (["protocol=fientuned"], "did you mean 'finetuned'?"),
     ],
 )  # fmt: skip
-def test_a_mistake_ends_in_one_sentence(start, tmp_path, overrides, sentence):
-    process = start(tmp_path / "refused", "evaluation.num_samples=2", "device=cpu", *overrides)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 1
-    assert said.strip().splitlines()[-1].startswith("mzsane: ")
-    assert sentence in said
-    assert "Traceback" not in said
+def test_a_mistake_ends_in_one_sentence(evaluate, tmp_path, overrides, sentence):
+    done = evaluate(tmp_path / "refused", "evaluation.num_samples=2", "device=cpu", *overrides)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("mzsane: ")
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,16 +1,17 @@
 """`python -m mzsane.inspect` on a small store, and on what is none."""
 
+import functools
 import json
-import subprocess
-import sys
+
+import pytest
 
 
-def inspect(*arguments):
-    command = [sys.executable, "-m", "mzsane.inspect", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True)
+@pytest.fixture
+def inspect(warm):
+    return functools.partial(warm.run, "mzsane.inspect")
 
 
-def test_programs_read_what_a_store_holds(store):
+def test_programs_read_what_a_store_holds(inspect, store):
     facts = json.loads(inspect(store.path, "--json", "--verify").stdout)
     (shelf,) = facts["architectures"]
     assert (facts["name"], facts["checkpoints"]) == ("tiny", 12)
@@ -21,14 +22,14 @@ def test_programs_read_what_a_store_holds(store):
     assert set(shelf["properties"]) == {"test_acc", "weights::max_abs", "weights::norm"}
 
 
-def test_people_read_a_line_a_fact(store):
+def test_people_read_a_line_a_fact(inspect, store):
     lines = inspect(store.path).stdout.splitlines()
     assert "name: tiny" in lines
     assert "  weights: 2464" in lines
     assert "  skipped: none" in lines
 
 
-def test_what_is_no_store_is_refused_in_one_sentence(tmp_path):
+def test_what_is_no_store_is_refused_in_one_sentence(inspect, tmp_path):
     for path in (tmp_path / "none.h5", tmp_path):
         done = inspect(path)
         assert done.returncode == 1

@@ -1,10 +1,8 @@
 """One's own checkpoints, of networks that nobody knows, through the real commands."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections import OrderedDict
 
 import pytest
@@ -15,10 +13,21 @@ from mzsane.stores import TokenStore
 
 HIDDEN = '{hidden: ["fc1.weight:0","fc1.bias:0","fc2.weight:1"]}'
 MANY = 1500
-# the real entry point, where processes pay from the start
-EAGER = (
-    "from mzsane.stores import crew; crew.STARTING = 0; from mzsane.preprocess import main; main()"
-)
+# the real entry point, where processes pay from the start; once they have read something, Ctrl-C
+# reaches all of them, as in a terminal
+INTERRUPTED = """
+import os, signal
+from mzsane.stores import crew, writing
+crew.STARTING = 0
+def gather(*arguments):
+    for count, read in enumerate(own(*arguments)):
+        yield read
+        if count == 3:  # the first was read by this process
+            os.killpg(0, signal.SIGINT)
+own, writing.gather = writing.gather, gather
+from mzsane.preprocess import main
+main()
+"""
 
 
 def network(seed):
@@ -88,15 +97,10 @@ def test_ctrl_c_while_processes_read_ends_with_130_and_the_same_command_goes_on(
     for number in range(MANY):
         (zoo / f"{number:04d}.pt").write_bytes((tmp_path / "one.pt").read_bytes())
     run = started(
-        tmp_path, ["-c", EAGER], f"zoo.path={zoo}", "workers=2", *settings, start_new_session=True
-    )
-    until = time.monotonic() + 120
-    while len(list(tmp_path.glob("data/stores/.*.partial/*.rows"))) < 4:  # 0.rows is its own
-        assert run.poll() is None, run.communicate()
-        assert time.monotonic() < until
-        time.sleep(0.005)
-    os.killpg(run.pid, signal.SIGINT)  # as a terminal does
-    _, errors = run.communicate(timeout=60)
+        tmp_path, ["-c", INTERRUPTED], f"zoo.path={zoo}", "workers=2", *settings,
+        start_new_session=True,
+    )  # fmt: skip
+    _, errors = run.communicate(timeout=120)
     assert run.returncode == 130, errors
     sentences = [line for line in errors.splitlines() if line.startswith("mzsane: ")]
     assert sentences == ["mzsane: interrupted; the same command goes on from here"]

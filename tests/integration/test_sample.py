@@ -2,10 +2,7 @@
 
 import contextlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 from hashlib import sha256
 from importlib.metadata import version
 from types import SimpleNamespace
@@ -56,15 +53,11 @@ def arguments_of(run, tmp_path):
 
 
 @pytest.fixture
-def command(arguments_of, tmp_path):
+def command(arguments_of, warm, tmp_path):
     """The real command, in a process of its own."""
 
     def start(*arguments):
-        return subprocess.run(
-            [sys.executable, "-m", "mzsane.sample", *arguments_of(arguments)],
-            capture_output=True, text=True, cwd=tmp_path, check=False,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+        return warm.run("mzsane.sample", *arguments_of(arguments), cwd=tmp_path)
 
     return start
 

@@ -1,34 +1,19 @@
 """A sweep by the real command ends with its jobs compared."""
 
 import csv
+import functools
 import os
-import subprocess
-import sys
 
 import pytest
 
 SMALL = ["debug=fast", "sampler=kde_joint", "trainer.max_epochs=1", "data.samples_per_epoch=16"]
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return tmp_path_factory.mktemp("data")
-
-
 @pytest.fixture
-def command(data, tmp_path):
+def command(data, warm, tmp_path):
     """Runs a command of the package in an empty folder."""
-
-    def run(*arguments):
-        return subprocess.run(
-            [sys.executable, "-m", *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "MZSANE_DATA": str(data), "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-        )
-
-    return run
+    environment = {**os.environ, "MZSANE_DATA": str(data), "OMP_NUM_THREADS": "1"}
+    return functools.partial(warm.run, cwd=tmp_path, env=environment)
 
 
 def test_a_sweep_is_reported_and_can_be_reported_again(command, tmp_path):

@@ -11,7 +11,8 @@ import torch.distributed as dist
 from mzsane.evaluation import Together
 
 
-def on_one_rank(rank, folder):
+def on_one_rank(rank, folder, ready):
+    ready.wait()  # or one that starts late makes the other's rendezvous run into the timeout
     dist.init_process_group(
         "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2,
         timeout=timedelta(seconds=5),
@@ -29,6 +30,7 @@ def on_one_rank(rank, folder):
 
 
 def test_others_outlast_the_timeout_and_leave_when_the_first_is_gone(tmp_path):
-    torch.multiprocessing.spawn(on_one_rank, (tmp_path,), nprocs=2)
+    ready = torch.multiprocessing.get_context("spawn").Barrier(2)
+    torch.multiprocessing.spawn(on_one_rank, (tmp_path, ready), nprocs=2)
     assert [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)] == ["came through"] * 2
     assert torch.load(tmp_path / "alone.pt") == "1"

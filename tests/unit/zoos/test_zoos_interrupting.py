@@ -26,31 +26,32 @@ def noise():
     return ImageSet("noise", *splits, classes=10)
 
 
-def build(folder, workers):
-    """Says how many models are done."""
+def build(folder, workers, progress=None):
     architecture = Architecture("mzsane.architectures.CNN", {}, (1, 28, 28), 10)
     recipe = Recipe(batch_size=20, epochs=2)
     builder = Builder(folder, noise, architecture, MODELS, recipe, [2], workers=workers)
-    builder.build(lambda stage, done, total: print(done, flush=True))
+    builder.build(*[progress] if progress else [])
+
+
+def press_ctrl_c(stage, done, total):
+    """Once a model is done; as in a terminal, the signal reaches all processes of the build."""
+    if done == 1:
+        os.killpg(0, signal.SIGINT)
 
 
 def interrupted_build(folder):
     """A build by two processes, sent Ctrl-C once a model is done; its exit code and errors."""
-    code = f"import test_zoos_interrupting as test; test.build({str(folder)!r}, 2)"
-    process = subprocess.Popen(
+    code = (
+        f"import test_zoos_interrupting as test;test.build({str(folder)!r}, 2, test.press_ctrl_c)"
+    )
+    process = subprocess.run(
         [sys.executable, "-c", code],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
-        start_new_session=True,  # as in a terminal, the signal reaches all processes of the build
+        start_new_session=True,  # or the signal would reach the tests
     )
-    for line in process.stdout:
-        if line.strip() == "1":
-            break
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate()
-    return process.returncode, errors
+    return process.returncode, process.stderr
 
 
 def weights(folder):
