@@ -119,15 +119,27 @@ def machine(device: str = "cpu") -> dict[str, Any]:
 
 
 def commit() -> str | None:
-    """What was measured, with ``-dirty`` where files differ from it; None outside of a checkout."""
-    command = ("git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+    """What was measured, ``-dirty`` where other files than results differ; None if no checkout."""
+    status = (
+        "status",
+        "--porcelain",
+        "--untracked-files=no",
+        "--",
+        ":/",
+        ":(top,exclude)benchmarks/results",
+    )
     try:
-        told = subprocess.run(
-            command, cwd=FOLDER.parent, capture_output=True, text=True, check=True
-        )
+        told = _git("describe", "--always", "--abbrev=12", "--exclude=*")
+        return told + ("-dirty" if _git(*status) else "")
     except (FileNotFoundError, subprocess.CalledProcessError):
         return None
-    return told.stdout.strip()
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ("git", *arguments), cwd=FOLDER.parent, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
 
 
 def _cells(measurement: Measurement) -> tuple[str, ...]:
