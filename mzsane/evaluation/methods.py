@@ -70,6 +70,8 @@ class Amounts(NamedTuple):
         anchors: stored models that are sampled from; all if there are fewer.
         samples: models of each method.
         noise_scales: of ``anchor_noise_<scale>``.
+        noise_candidates: of which validation images choose for ``anchor_noise_<scale>_selected``;
+            None is no such method.
         halo: tokens of context on each side of a window; None is an eighth of the window.
         precision: of the autoencoder's matrix products.
     """
@@ -77,5 +79,6 @@ class Amounts(NamedTuple):
     anchors: int
     samples: int
     noise_scales: Sequence[float]
+    noise_candidates: int | None
     halo: int | None
     precision: Precision = "float32"

@@ -1,12 +1,17 @@
-"""What validation images choose among the anchors."""
+"""What validation images choose among the anchors, and among these with noise."""
 
+from collections.abc import Callable, Iterator
+
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mzsane.evaluation.baselines import average
+from mzsane.evaluation.baselines import add_noise, average
 from mzsane.images import Split
 from mzsane.populations import Population, condition, evaluate
+from mzsane.sampling import Selected, at_a_time, keep_best, shared
+from mzsane.tokens import Layout
 
 
 def best_on_validation(anchors: Population, validation: Split, workers: int) -> Population:
@@ -48,6 +53,49 @@ def greedy_soup(
         if accuracy >= reached:
             kept, reached = some, accuracy
     return average(anchors[torch.tensor(kept)])
+
+
+def best_with_noise(
+    anchors: Population,
+    layout: Layout,
+    n: int,
+    candidates: int,
+    scale: float,
+    judge: Callable[[Population], Float[Tensor, " models"]],
+    rng: np.random.Generator,
+) -> Selected:
+    """The best of many anchors with noise: selection as samplers have it, without an autoencoder.
+
+    Args:
+        anchors: as stored.
+        layout: theirs.
+        n: models to keep.
+        candidates: of which they are the best.
+        scale: of the noise, see `add_noise`.
+        judge: by validation images, `mzsane.evaluation.selecting.OnValidation`.
+        rng: decides every draw.
+
+    Returns:
+        Weights in place of latents, each as a token: see `weights_of`.
+    """
+    together = at_a_time(layout)
+
+    def drawn() -> Iterator[Float[Tensor, "models weights one"]]:
+        for first in range(0, candidates, together):
+            noised = add_noise(anchors, min(together, candidates - first), scale, rng)
+            yield layout.flatten(noised.tensors).unsqueeze(-1)
+
+    return keep_best(
+        drawn(), lambda flat: judge(weights_of(flat, anchors, layout)).float().cpu(), n
+    )
+
+
+def weights_of(
+    flat: Float[Tensor, "models weights one"], anchors: Population, layout: Layout
+) -> Population:
+    """Models with these weights; what is no floating-point number is the anchors'."""
+    drawn = layout.unflatten(flat.squeeze(-1))
+    return Population(anchors.architecture, shared(anchors.tensors, len(flat)) | drawn)
 
 
 def _accuracy(population: Population, split: Split, workers: int) -> Float[Tensor, " models"]:

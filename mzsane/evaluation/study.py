@@ -54,6 +54,8 @@ class Study:
         num_samples: models of each method, but for selections, which say how many survive.
         noise_scales: of the baselines ``anchor_noise_<scale>``, in standard deviations of each
             tensor.
+        noise_candidates: anchors with noise of which the best on validation images become
+            ``anchor_noise_<scale>_selected``, to hold against selections; None leaves these out.
         num_models: as the autoencoder was trained: models per source; None is all.
         epochs: as the autoencoder was trained: checkpoints of each model; None is all.
         halo: tokens of context on each side of a window, for models longer than the
@@ -67,8 +69,8 @@ class Study:
         workers: processes that evaluate; -1 takes every core.
 
     Raises:
-        ValueError: an ensemble is larger than the samples of a method, or statistics should be
-            decoded that are no tokens.
+        ValueError: an ensemble is larger than the samples of a method, fewer candidates than
+            samples, or statistics should be decoded that are no tokens.
     """
 
     stores: Mapping[str, TokenStore]
@@ -79,6 +81,7 @@ class Study:
     num_anchors: int = 30
     num_samples: int = 30
     noise_scales: Sequence[float] = NOISE_SCALES
+    noise_candidates: int | None = None
     num_models: int | None = None
     epochs: Sequence[int] | None = None
     halo: int | None = None
@@ -93,6 +96,11 @@ class Study:
             for shelf in store.architectures:
                 conditioning_of(self.conditioning, shelf.layout)
                 warn_if_idle(self.conditioning, shelf.layout, shelf.source)
+        if self.noise_candidates is not None and self.noise_candidates < self.num_samples:
+            raise ValueError(
+                f"evaluation.noise_candidates={self.noise_candidates}: fewer than the "
+                f"{self.num_samples} models to choose; set evaluation.num_samples"
+            )
         for name, protocol in self.protocols.items():
             if isinstance(protocol, Ensembles) and max(protocol.sizes) > self.num_samples:
                 raise ValueError(
@@ -171,8 +179,9 @@ class Study:
         self, model: Sane, case: Case, images: Sequence[ImageSet], share: Share, ledger: Ledger
     ) -> Bench:
         amounts = Amounts(
-            self.num_anchors, self.num_samples, self.noise_scales, self.halo, self.precision
-        )
+            self.num_anchors, self.num_samples, self.noise_scales, self.noise_candidates,
+            self.halo, self.precision,
+        )  # fmt: skip
         workers = _workers(self.workers, share)
         how = conditioning_of(self.conditioning, case.shelf.layout)
         shop = Workshop(

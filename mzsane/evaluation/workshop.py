@@ -14,7 +14,12 @@ from mzsane.evaluation.conditioning import statistics_from
 from mzsane.evaluation.families import Member
 from mzsane.evaluation.ledger import Ledger
 from mzsane.evaluation.methods import Amounts, Case, Method, Refinement
-from mzsane.evaluation.selected import best_on_validation, greedy_soup
+from mzsane.evaluation.selected import (
+    best_on_validation,
+    best_with_noise,
+    greedy_soup,
+    weights_of,
+)
 from mzsane.evaluation.selecting import OnValidation
 from mzsane.evaluation.streams import Stream, stream_of, torch_generator
 from mzsane.images import ImageSet
@@ -25,6 +30,7 @@ from mzsane.sampling import (
     Conditioning,
     Precision,
     Sampler,
+    Selected,
     Selection,
     choose_rows,
     decode_models,
@@ -84,6 +90,10 @@ class Workshop:
             family = NOISE if name.startswith(NOISE) else None
             yield Method(name, "baseline", partial(self._made, name, maker), family=family)
         yield Method("greedy_soup", "baseline", self._soup, selects=True)
+        for scale in amounts.noise_scales if amounts.noise_candidates else ():
+            name = f"{NOISE}_{scale:g}_selected"
+            models, family = partial(self._noised, name, scale), f"{NOISE}_selected"
+            yield Method(name, "baseline", models, selects=True, family=family)
         yield from self._reconstructions()
         for name, family, sampler in self.samplers:
             selects = isinstance(sampler, Selection)
@@ -147,20 +157,43 @@ class Workshop:
         stored = self._stored.to(self.device)
         return greedy_soup(stored, images.validation, split, self.workers)
 
+    def _noised(self, name: str, scale: float, images: ImageSet) -> Population:
+        """The best of many anchors with noise, which no test image decides."""
+        layout, amounts = self.case.shelf.layout, self.amounts
+        judge = self._judge(images, decoded=False)
+        flat = self._kept(
+            name,
+            images,
+            lambda: best_with_noise(
+                self._stored, layout, amounts.samples, amounts.noise_candidates or 0, scale, judge,
+                self.stream(name),
+            ),
+        )  # fmt: skip
+        return weights_of(flat, self._stored, layout)
+
+    def _judge(self, images: ImageSet, decoded: bool) -> OnValidation:
+        split = statistics_from(self.conditioning, images, decoded=decoded)
+        return OnValidation(images.validation, split, self.workers, self.device)
+
+    def _kept(self, name: str, images: ImageSet, selected: Callable[[], Selected]) -> Latents:
+        """What was selected for an image set, once."""
+        shelf = self.case.shelf
+        key = (shelf.source, shelf.architecture.fingerprint, name, images.name)
+        return self.ledger.selected(key, selected).latents
+
     def _sampled(self, name: str, sampler: Sampler, images: ImageSet) -> Latents:
         anchors, generator = self._anchors, torch_generator(self.stream(name))
         return sampler.sample(anchors.latents, anchors.layers, self.amounts.samples, generator)
 
     def _selected(self, name: str, selection: Selection, images: ImageSet) -> Latents:
         """The survivors of a selection, which no test image decides."""
-        split = statistics_from(self.conditioning, images, decoded=True)
-        judge = OnValidation(images.validation, split, self.workers, self.device)
+        judge = self._judge(images, decoded=True)
         generator = torch_generator(self.stream(name))
-        shelf = self.case.shelf
-        return self.ledger.selected(
-            (shelf.source, shelf.architecture.fingerprint, name, images.name),
+        return self._kept(
+            name,
+            images,
             lambda: select(self.model, self._anchors, selection, judge, generator, *self._passing),
-        ).latents
+        )
 
     def _decoded(self, latents: Callable[[ImageSet], Latents], images: ImageSet) -> Population:
         return decode_models(self.model, latents(images), self._anchors, *self._passing)

@@ -20,8 +20,8 @@ from mzsane.sampling.kde import KDE
 from mzsane.sampling.latent_mixture import LatentMixture
 from mzsane.sampling.refining import refine
 from mzsane.sampling.sampler import Sampler
-from mzsane.sampling.selecting import select
-from mzsane.sampling.selection import Selected, Selection
+from mzsane.sampling.selecting import at_a_time, select
+from mzsane.sampling.selection import Selected, Selection, keep_best
 from mzsane.sampling.windows import Precision, decode, encode
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Selected",
     "Selection",
     "are_finite",
+    "at_a_time",
     "choose_rows",
     "conditioning_of",
     "decode",
@@ -45,6 +46,7 @@ __all__ = [
     "encode_rows",
     "encode_states",
     "generate",
+    "keep_best",
     "mend",
     "population_of",
     "reconstruct",

@@ -12,6 +12,7 @@ from mzsane.sampling.anchors import Anchors
 from mzsane.sampling.generate import are_finite, decode_models, mend
 from mzsane.sampling.selection import Selected, Selection
 from mzsane.sampling.windows import Precision
+from mzsane.tokens import Layout
 
 Judge = Callable[[Population], Float[Tensor, " models"]]
 """How good models are, as a share or any other number that is better when larger."""
@@ -60,5 +61,10 @@ def select(
             scores[finite] = judge(population[chosen]).float().cpu()
         return scores
 
-    together = max(1, TOGETHER // anchors.layout.parameters)
+    together = at_a_time(anchors.layout)
     return selection.select(anchors.latents, anchors.layers, generator, score, together)
+
+
+def at_a_time(layout: Layout) -> int:
+    """How many candidates with this layout are made and judged at a time."""
+    return max(1, TOGETHER // layout.parameters)

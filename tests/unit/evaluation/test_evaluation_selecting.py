@@ -1,9 +1,12 @@
 """Selection sees validation images and no others."""
 
 import numpy as np
+import pytest
 import torch
 
 from mzsane.evaluation import Study, selected, selecting
+from mzsane.evaluation.baselines import add_noise
+from mzsane.evaluation.selected import best_with_noise, weights_of
 from mzsane.evaluation.selecting import OnValidation
 from mzsane.populations import condition, evaluate
 from mzsane.sampling import Gaussian, Selection, stored_models
@@ -28,7 +31,13 @@ def test_selections_of_a_study_see_validation_images_and_no_others(
         {"residual": resnet_store},
         {"noise": lambda: images},
         {"subsample": Selection(Gaussian(), 3, 2)},
-        methods=["anchors_best_validation", "greedy_soup", "subsample"],
+        methods=[
+            "anchors_best_validation",
+            "greedy_soup",
+            "anchor_noise_0.5_selected",
+            "subsample",
+        ],
+        noise_candidates=3,
         num_anchors=3,
         num_samples=2,
         workers=1,
@@ -44,6 +53,32 @@ def test_models_are_judged_by_their_accuracy_on_validation_images(cnn_shelf, noi
     wanted = evaluate(population, images.validation).accuracy
     assert torch.equal(OnValidation(images.validation)(population), wanted)
     assert not torch.equal(wanted, evaluate(population, images.test).accuracy)
+
+
+def test_the_best_with_noise_are_the_best_of_the_same_noise(cnn_shelf, noise_images, monkeypatch):
+    images, layout = noise_images(cnn_shelf.architecture), cnn_shelf.layout
+    anchors = stored_models(cnn_shelf, np.arange(3))
+    judge = OnValidation(images.validation)
+    all_of_them = add_noise(anchors, 12, 0.5, np.random.default_rng(1))
+    scores = judge(all_of_them)
+    best = scores.argsort(descending=True, stable=True)[:4]
+    kept = best_with_noise(anchors, layout, 4, 12, 0.5, judge, np.random.default_rng(1))
+    assert torch.equal(kept.scores, scores[best])
+    assert kept.indices.tolist() == best.tolist()
+    models = weights_of(kept.latents, anchors, layout)
+    for name, tensor in models.tensors.items():
+        assert torch.equal(tensor, all_of_them.tensors[name][best]), name
+    monkeypatch.setattr("mzsane.sampling.selecting.TOGETHER", 2 * layout.parameters)
+    few = best_with_noise(anchors, layout, 4, 12, 0.5, judge, np.random.default_rng(1))
+    assert few.scores.tolist() == sorted(few.scores.tolist(), reverse=True)
+    again = judge(weights_of(few.latents, anchors, layout))
+    assert torch.equal(again, few.scores)
+
+
+def test_fewer_candidates_with_noise_than_models_are_refused(cnn_store, noise_images):
+    images = noise_images(cnn_store.architectures[0].architecture)
+    with pytest.raises(ValueError, match=r"evaluation.noise_candidates=2: fewer than the 3 models"):
+        Study({"a": cnn_store}, {"b": lambda: images}, {}, num_samples=3, noise_candidates=2)
 
 
 def test_running_statistics_are_made_before_models_are_judged(resnet_shelf, noise_images):
