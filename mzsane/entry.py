@@ -23,6 +23,7 @@ from mzsane.schemas import register_schemas
 _EXPECTED = (HydraException, OmegaConfBaseException, ValueError, OSError)
 _FULL = "HYDRA_FULL_ERROR"
 _PLAIN_WARNING = warnings.formatwarning
+_NO_MEMBER = re.compile(r"Could not load '(.+)/([^/']+)'")  # of a list of options
 _NO_OPTION = re.compile(
     r"Could not find '([^']+)'\s+Available options in '([^']+)':(.*?)(?:Config search|$)", re.S
 )
@@ -126,6 +127,10 @@ def sentence(error: BaseException, config_name: str = "train") -> str:
         name, group = option.group(1).rpartition("/")[2], option.group(2)
         known = option.group(3).split()
         return f"{group}={name}: there is no such option{suggest(name, known)}"
+    if member := _NO_MEMBER.search(str(error)):
+        group, name = member.groups()
+        known = sorted(path.stem for path in (CONF_DIR / group).glob("*.yaml"))
+        return f"{group}=[{name}]: there is no such option{suggest(name, known)}"
     cause = error.__cause__ if isinstance(error, HydraException) else None
     told = (_INNER.split(str(one))[0] for one in (error, cause) if one)
     return " ".join(": ".join(told).split())

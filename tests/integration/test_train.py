@@ -160,6 +160,7 @@ def steps(run):
         (["model.d_modle=3"], "model.d_modle: there is no such key; did you mean 'd_model'?"),
         (["model=sane_tny"], "model=sane_tny: there is no such option; did you mean 'sane_tiny'?"),
         (["zoo=digit"], "zoo=digit: there is no such option; did you mean 'digits'?"),
+        (["protocol=[zeroshot]"], "protocol=[zeroshot]: there is no such option; did you mean"),
         (["+modle=3"], "modle: there is no such section; did you mean 'model'?"),
         (["data.window=0"], "window"),
         (["system.erase=2"], "erasing is a share"),
